@@ -1,0 +1,51 @@
+/**
+ * Fused kernels. Each is registered by an engine (`@semiseg/runtime` for `tensorflow`, `@semiseg/webgpu` for `webgpu`)
+ * under its name; layers call `engine().runKernel(name, inputs, attrs)` when `hasKernel(name)` and fall back to plain
+ * tfjs ops otherwise. Layout is channels last; all tensors are float32 unless said.
+ */
+
+/**
+ * Training-mode normalisation with an optional ReLU.
+ * inputs { x: [N,...S,C], gamma: [C], beta: [C] }, attrs { epsilon, groups, relu } -> [y, mean, inverseStd].
+ * `groups` 0: batch norm (statistics over N and S; mean, inverseStd: [C]); `groups` > 0: group norm, instance norm
+ * when groups = C (statistics per sample; mean, inverseStd: [N, groups]).
+ */
+export const FUSED_NORM = "SemisegFusedNorm";
+
+/**
+ * Gradient of {@link FUSED_NORM}.
+ * inputs { dy, x, gamma, beta, mean, inverseStd }, attrs as the forward kernel -> [dx, dGamma, dBeta].
+ */
+export const FUSED_NORM_GRAD = "SemisegFusedNormGrad";
+
+/** Attributes of {@link FUSED_NORM} and {@link FUSED_NORM_GRAD}. */
+export interface FusedNormAttrs {
+  readonly epsilon: number;
+  readonly groups: number;
+  readonly relu: boolean;
+}
+
+/** ReLU gradient: inputs { dy, y } -> dy where y > 0. */
+export const RELU_GRAD = "SemisegReluGrad";
+
+/**
+ * One optimizer update of many variables, in place: SGD with momentum and coupled weight decay.
+ * inputs { variable0.., gradient0.., velocity0.. }, attrs { count, learningRate, momentum, weightDecay, nesterov } -> [].
+ */
+export const FUSED_SGD = "SemisegFusedSgd";
+
+/** AdamW in place: inputs { variable0.., gradient0.., first0.., second0.. } -> []. */
+export const FUSED_ADAMW = "SemisegFusedAdamw";
+
+/** target <- decay * target + (1 - decay) * source, in place: inputs { target0.., source0.. }, attrs { count, decay } -> []. */
+export const FUSED_EMA = "SemisegFusedEma";
+
+/**
+ * Softmax cross-entropy and soft Dice sums in one pass over the voxels.
+ * inputs { logits: [N,...S,C], labels: int32 [N,...S] } -> [crossEntropySum: [], intersection: [C], squares: [C], sums: [C], counts: [C]]
+ * with p = softmax(logits): intersection_c = sum p_c y_c, squares_c = sum p_c^2, sums_c = sum p_c, counts_c = sum y_c.
+ */
+export const FUSED_SEGMENTATION_SUMS = "SemisegFusedSegmentationSums";
+
+/** Gradient of {@link FUSED_SEGMENTATION_SUMS}: inputs { logits, labels, dCrossEntropy, dIntersection, dSquares, dSums } -> dLogits. */
+export const FUSED_SEGMENTATION_SUMS_GRAD = "SemisegFusedSegmentationSumsGrad";

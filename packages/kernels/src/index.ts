@@ -1,0 +1,3 @@
+/** Names and contracts of the fused kernels that an engine may register. @packageDocumentation */
+export * from "./contracts.js";
+export * from "./has-kernel.js";

@@ -1,0 +1,2 @@
+/** Named, forkable, resumable random streams in plain integers. @packageDocumentation */
+export * from "./random-source.js";
