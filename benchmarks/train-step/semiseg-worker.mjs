@@ -1,0 +1,88 @@
+// Times SemiSeg training steps on request: reads `run N` and `profile` lines, answers one JSON line each.
+import { createInterface } from "node:readline";
+import { unet, vnet } from "@semiseg/backbones";
+import { composeMethod, createStepContext, methodGradients } from "@semiseg/method";
+import { RandomStream, sgd } from "@semiseg/nn";
+import { supervisedTerm } from "@semiseg/presets";
+import { initBackend } from "@semiseg/runtime";
+import * as tf from "@tensorflow/tfjs-core";
+
+const options = JSON.parse(process.argv[2]);
+const backend = await initBackend({ prefer: options.engine ?? "tensorflow", quiet: true });
+const build = options.network === "vnet" ? vnet : unet;
+const student = build({ spatialDims: 3, inChannels: 1, outChannels: 2, baseFilters: options.filters, seed: 0 });
+const method = composeMethod({ name: "benchmark", student, terms: [supervisedTerm()] });
+const optimizer = sgd({ learningRate: 0.01, momentum: 0.9, weightDecay: 1e-4 });
+const random = new RandomStream(1);
+const shape = [options.batch, ...options.size];
+const image = random.normal([...shape, 1]);
+const labels = tf.tidy(() => tf.cast(tf.greater(tf.tensor(random.uniform(image.size), shape), 0.7), "int32"));
+const ids = shape.slice(0, 1).flatMap((n) => Array.from({ length: n }, (_, i) => `case${i}`));
+let step = 0;
+
+function trainStep() {
+  const context = createStepContext(
+    method,
+    { labeled: { image, labels, ids }, unlabeled: null },
+    { step, maxSteps: 1000, random },
+  );
+  const { total, gradients, terms } = methodGradients(method, context);
+  optimizer.apply(gradients, method.trainable.named, step);
+  tf.dispose(gradients);
+  context.dispose();
+  step++;
+  void terms;
+  return typeof total === "number" ? total : total.dataSync()[0];
+}
+
+/** Wall time per kernel of one step, by wrapping every registered kernel of this backend. */
+function profile() {
+  const rows = new Map();
+  const kernels = [...tf.getKernelsForBackend(tf.getBackend())];
+  for (const kernel of kernels) {
+    tf.unregisterKernel(kernel.kernelName, kernel.backendName);
+    tf.registerKernel({
+      ...kernel,
+      kernelFunc: (args) => {
+        const begin = performance.now();
+        const result = kernel.kernelFunc(args);
+        const row = rows.get(kernel.kernelName) ?? { milliseconds: 0, calls: 0 };
+        row.milliseconds += performance.now() - begin;
+        row.calls++;
+        rows.set(kernel.kernelName, row);
+        return result;
+      },
+    });
+  }
+  trainStep();
+  for (const kernel of kernels) {
+    tf.unregisterKernel(kernel.kernelName, kernel.backendName);
+    tf.registerKernel(kernel);
+  }
+  return [...rows].map(([kernel, row]) => ({ kernel, ...row })).sort((a, b) => b.milliseconds - a.milliseconds);
+}
+
+const parameters = student.variables.filter((v) => v.trainable).reduce((n, v) => n + v.size, 0);
+console.log(JSON.stringify({ ready: true, version: backend.version, engine: backend.name, parameters }));
+for await (const line of createInterface({ input: process.stdin })) {
+  const [command, count] = line.split(" ");
+  if (command === "profile") {
+    console.log(JSON.stringify({ profile: profile().slice(0, 20) }));
+    continue;
+  }
+  const seconds = [];
+  let loss = null;
+  for (let i = 0; i < Number(count); i++) {
+    const begin = performance.now();
+    loss = trainStep();
+    seconds.push((performance.now() - begin) / 1000);
+  }
+  console.log(
+    JSON.stringify({
+      seconds,
+      loss,
+      peakBytes: process.resourceUsage().maxRSS * 1024,
+      tensors: tf.memory().numTensors,
+    }),
+  );
+}

@@ -1,0 +1,54 @@
+"""Times PyTorch training steps on request: reads `run N` lines, answers one JSON line each. Needs: pip install torch"""
+import json
+import os
+import resource
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "pytorch"))
+import torch
+from networks import UNet3D, VNet, segmentation_loss
+
+options = json.loads(sys.argv[1])
+torch.manual_seed(0)
+torch.set_num_threads(options["threads"])
+batch, size, channels_last = options["batch"], options["size"], options["layout"] == "channels_last_3d"
+network = VNet(filters=options["filters"]) if options["network"] == "vnet" else UNet3D(filters=options["filters"])
+x = torch.randn(batch, 1, *size)
+y = (torch.rand(batch, *size) > 0.7).long()
+if channels_last:
+    network = network.to(memory_format=torch.channels_last_3d)
+    x = x.contiguous(memory_format=torch.channels_last_3d)
+optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+
+
+def step():
+    optimizer.zero_grad(set_to_none=True)
+    loss = segmentation_loss(network(x), y)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def peak():
+    a = torch.randn(2048, 2048)
+    best = 0
+    for _ in range(5):
+        t = time.perf_counter()
+        a @ a
+        best = max(best, 2 * 2048**3 / (time.perf_counter() - t) / 1e9)
+    return best
+
+
+print(json.dumps({"ready": True, "version": torch.__version__, "parameters": sum(p.numel() for p in network.parameters())}), flush=True)
+for line in sys.stdin:
+    command = line.split()
+    if command[0] == "peak":
+        print(json.dumps({"gflops": peak()}), flush=True)
+        continue
+    times, loss = [], None
+    for _ in range(int(command[1])):
+        t = time.perf_counter()
+        loss = step()
+        times.append(time.perf_counter() - t)
+    print(json.dumps({"seconds": times, "loss": loss, "peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}), flush=True)
