@@ -59,7 +59,7 @@ export function checkNumber(where: string, argument: string, value: unknown, bou
     max !== undefined ? `<= ${max}` : "",
     below !== undefined ? `< ${below}` : "",
   ].filter(Boolean);
-  throw new OptionError(`${where}: ${argument} must be ${rules.join(" ")}, received ${String(value)}`);
+  throw new OptionError(`${where}: ${argument} must be ${rules.join(", ")}, received ${String(value)}`);
 }
 
 /** Throws OptionError unless `value` is one of `choices`. */

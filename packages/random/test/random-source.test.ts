@@ -40,7 +40,7 @@ describe("RandomSource", () => {
     const values = new RandomSource(2).normals(20000, 3);
     expect(Math.abs(mean(values))).toBeLessThan(0.1);
     expect(Math.sqrt(mean(values.map((v) => v * v)))).toBeCloseTo(3, 1);
-    expect(new RandomSource(2).normals(3, 0)).toEqual(new Float32Array(3));
+    expect(new RandomSource(2).normals(3, 0).every((v) => v === 0)).toBe(true);
   });
 
   it("draws integers in [lo, hi), every one of them", () => {
