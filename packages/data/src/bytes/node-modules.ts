@@ -1,0 +1,5 @@
+/** Node's own modules, loaded when needed so that reading bytes also works in a browser bundle. */
+export const inNode = typeof process !== "undefined" && Boolean(process.versions?.node);
+
+export const nodeFs = (): Promise<typeof import("node:fs/promises")> => import("node:fs/promises");
+export const nodeZlib = (): Promise<typeof import("node:zlib")> => import("node:zlib");

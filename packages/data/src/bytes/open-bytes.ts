@@ -1,0 +1,77 @@
+import { DataError } from "@semiseg/errors";
+import { type ByteReader, checkSize, chunkReader, plainReader } from "./byte-reader.js";
+import { inNode, nodeFs, nodeZlib } from "./node-modules.js";
+
+export const isGzip = (bytes: Uint8Array): boolean => bytes[0] === 0x1f && bytes[1] === 0x8b;
+
+/** The raw content of a path, size checked first, or the given bytes. */
+export async function loadBytes(
+  source: string | Uint8Array | ArrayBuffer,
+  maxBytes: number,
+): Promise<{ name: string; bytes: Uint8Array }> {
+  if (typeof source !== "string") {
+    const bytes = source instanceof Uint8Array ? source : new Uint8Array(source);
+    return { name: "<bytes>", bytes };
+  }
+  if (!inNode) throw new DataError(`${source}: paths can be read in Node only; pass the bytes`);
+  const fs = await nodeFs();
+  try {
+    const { size } = await fs.stat(source);
+    checkSize(source, "the file", size, maxBytes);
+    return { name: source, bytes: await fs.readFile(source) };
+  } catch (cause) {
+    if (cause instanceof DataError) throw cause;
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const why = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "is a folder" : message;
+    throw new DataError(`${source}: ${why}`, { cause });
+  }
+}
+
+/** A reader of gzip (or, with `format` 'deflate', zlib) data. */
+export async function inflatingReader(
+  name: string,
+  bytes: Uint8Array,
+  maxBytes: number,
+  format: "gzip" | "deflate" = "gzip",
+): Promise<ByteReader> {
+  if (inNode) {
+    const zlib = await nodeZlib();
+    const options = { chunkSize: Math.min(1 << 20, Math.max(1 << 14, bytes.length * 4)) };
+    const inflate = format === "gzip" ? zlib.createGunzip(options) : zlib.createInflate(options);
+    inflate.on("error", () => {}); // The iterator reports it; this keeps a late one from ending the process.
+    inflate.end(bytes);
+    const inflation = {
+      chunks: inflate[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>,
+      compressedSize: bytes.length,
+      stop: () => void inflate.destroy(),
+      available: async (most: number) => {
+        const lenient = { ...options, finishFlush: zlib.constants.Z_SYNC_FLUSH };
+        const again = format === "gzip" ? zlib.createGunzip(lenient) : zlib.createInflate(lenient);
+        again.end(bytes);
+        let count = 0;
+        try {
+          for await (const chunk of again) {
+            count += (chunk as Uint8Array).length;
+            if (count >= most) break;
+          }
+        } catch {
+          // What was counted until the damage is what can be had.
+        }
+        return count;
+      },
+    };
+    return chunkReader(name, inflation, maxBytes);
+  }
+  const stream = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream(format));
+  const reader = stream.getReader();
+  const chunks: AsyncIterator<Uint8Array> = {
+    next: () => reader.read() as Promise<IteratorResult<Uint8Array>>,
+  };
+  const stop = () => void reader.cancel().catch(() => {});
+  return chunkReader(name, { chunks, compressedSize: bytes.length, stop }, maxBytes);
+}
+
+/** A reader of the bytes, decompressing where they are gzip. */
+export function openBytes(name: string, bytes: Uint8Array, maxBytes: number): Promise<ByteReader> {
+  return isGzip(bytes) ? inflatingReader(name, bytes, maxBytes) : Promise.resolve(plainReader(name, bytes, maxBytes));
+}
