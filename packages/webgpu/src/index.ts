@@ -1,1 +1,5 @@
-export {};
+/** Rank-5 fixes and kernels for the TensorFlow.js WebGPU backend. @packageDocumentation */
+export * from "./fix-gradients.js";
+export * from "./fix-kernels.js";
+export * from "./guard-errors.js";
+export * from "./init-webgpu.js";

@@ -1,0 +1,50 @@
+import { BackendError } from "@semiseg/errors";
+import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
+
+/** What the device has complained about. */
+export interface ErrorGuard {
+  /** Waits for all submitted work, then throws BackendError if anything went wrong since the last check. */
+  flush(): Promise<void>;
+  /** Errors seen and not yet thrown. */
+  readonly pending: readonly string[];
+}
+
+/**
+ * Turns WebGPU's silent failures into exceptions. A shader that does not validate makes its whole command buffer, and
+ * the correct ops in it, return zeros or stale data while nothing throws; here the next read throws BackendError.
+ */
+export function guardErrors(backend: WebGPUBackend): ErrorGuard {
+  const { device } = backend;
+  const pending: string[] = [];
+  let lost: string | null = null;
+  device.addEventListener("uncapturederror", (event) => pending.push((event as GPUUncapturedErrorEvent).error.message));
+  void device.lost.then(({ reason, message }) => {
+    if (reason !== "destroyed") lost = message || "unknown reason";
+  });
+  const check = (): void => {
+    if (lost !== null) throw new BackendError(`the WebGPU device was lost (${lost}): resume from the last checkpoint`);
+    if (pending.length === 0) return;
+    const [first] = pending;
+    const more = pending.length > 1 ? ` (and ${pending.length - 1} more)` : "";
+    pending.length = 0;
+    throw new BackendError(
+      `WebGPU rejected an operation, so results since the last read are not valid: ${first}${more}`,
+    );
+  };
+  const read = backend.read.bind(backend);
+  backend.read = async (dataId) => {
+    const values = await read(dataId);
+    await device.queue.onSubmittedWorkDone();
+    check();
+    return values;
+  };
+  return {
+    pending,
+    flush: async () => {
+      // tfjs cannot submit an empty queue; whether it is empty is a private field.
+      if ((backend as unknown as { commandEncoder: unknown }).commandEncoder) backend.submitQueue();
+      await device.queue.onSubmittedWorkDone();
+      check();
+    },
+  };
+}

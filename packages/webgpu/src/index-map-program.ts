@@ -1,0 +1,81 @@
+import { type WebGPUBackend, webgpu_util } from "@tensorflow/tfjs-backend-webgpu";
+import type { TensorInfo } from "@tensorflow/tfjs-core";
+
+/** Where one output coordinate comes from along one axis. */
+export type AxisMap =
+  /** `before` values of padding, then the input; outside it, the constant. */
+  | { readonly kind: "pad"; readonly before: number }
+  /** Mirrored at the border; `symmetric` repeats the border value. */
+  | { readonly kind: "mirror"; readonly before: number; readonly symmetric: boolean }
+  /** `begin + step * o`. */
+  | { readonly kind: "stride"; readonly begin: number; readonly step: number }
+  /** `o mod size`. */
+  | { readonly kind: "tile" };
+
+const source = (axis: number, map: AxisMap): string => {
+  const u = `uniforms.axis${axis}`; // (output size, input size, p, q)
+  if (map.kind === "pad")
+    return `let i${axis} = o${axis} - ${u}.z; inside = inside && i${axis} >= 0 && i${axis} < ${u}.y;`;
+  if (map.kind === "stride") return `let i${axis} = ${u}.z + o${axis} * ${u}.w;`;
+  if (map.kind === "tile") return `let i${axis} = o${axis} % ${u}.y;`;
+  return `var i${axis} = o${axis} - ${u}.z;
+    if (i${axis} < 0) { i${axis} = -i${axis} - ${u}.w; }
+    else if (i${axis} >= ${u}.y) { i${axis} = 2 * (${u}.y - 1) - i${axis} + ${u}.w; }`;
+};
+
+const parameters = (map: AxisMap): [number, number] => {
+  if (map.kind === "pad") return [map.before, 0];
+  if (map.kind === "mirror") return [map.before, map.symmetric ? 1 : 0];
+  if (map.kind === "stride") return [map.begin, map.step];
+  return [0, 0];
+};
+
+/**
+ * One program for every op that only moves values: pad, mirror pad, strided slice, reverse, tile. Tensors are read and
+ * written through flat views, so any rank works, rank 5 (a struct without indexing in stock tfjs) included.
+ */
+export function indexMap(
+  backend: WebGPUBackend,
+  x: TensorInfo,
+  outShape: readonly number[],
+  maps: readonly AxisMap[],
+  constant = 0,
+): TensorInfo {
+  const size = outShape.reduce((a, b) => a * b, 1);
+  const flat = { dataId: x.dataId, dtype: x.dtype, shape: [x.shape.reduce((a, b) => a * b, 1)] };
+  if (size === 0) return backend.makeTensorInfo([...outShape], x.dtype);
+  const axes = maps.map((_, axis) => axis);
+  const dispatchLayout = webgpu_util.flatDispatchLayout([size]);
+  const workgroupSize: [number, number, number] = [64, 1, 1];
+  const program = {
+    variableNames: ["x"],
+    outputShape: [size],
+    workgroupSize,
+    dispatchLayout,
+    dispatch: webgpu_util.computeDispatch(dispatchLayout, [size], workgroupSize),
+    size: true,
+    uniforms: `constant : f32, ${axes.map((axis) => `axis${axis} : vec4<i32>,`).join(" ")}`,
+    shaderKey: `semiseg_indexMap_${maps.map((map) => map.kind).join("_")}`,
+    getUserCode: () => `
+      fn main(index : i32) {
+        if (index < uniforms.size) {
+          var rest = index;
+          var inside = true;
+          ${axes
+            .toReversed()
+            .map((axis) => `let o${axis} = rest % uniforms.axis${axis}.x; rest = rest / uniforms.axis${axis}.x;`)
+            .join("\n")}
+          ${axes.map((axis) => source(axis, maps[axis]!)).join("\n")}
+          var at = 0;
+          ${axes.map((axis) => `at = at * uniforms.axis${axis}.y + i${axis};`).join("\n")}
+          if (inside) { setOutputAtIndex(index, getX(at)); } else { setOutputAtIndex(index, uniforms.constant); }
+        }
+      }`,
+  };
+  const uniforms = [
+    { type: "float32", data: [constant] },
+    ...axes.map((axis) => ({ type: "int32", data: [outShape[axis]!, x.shape[axis]!, ...parameters(maps[axis]!)] })),
+  ];
+  const out = backend.runWebGPUProgram(program, [flat], x.dtype, uniforms);
+  return { ...out, shape: [...outShape] };
+}
