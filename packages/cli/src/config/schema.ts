@@ -1,0 +1,134 @@
+import { z } from "zod";
+
+const positive = z.int().min(1);
+const fraction = z.number().min(0).max(1);
+const axes = z.array(z.int().min(0).max(2));
+const sizes = z.array(positive).min(2).max(3);
+const range = z.tuple([z.number(), z.number()]);
+
+const preprocess = z
+  .strictObject({
+    reorient: z.boolean().optional(),
+    spacing: z.array(z.number().positive().nullable()).optional(),
+    clip: range.optional(),
+    percentiles: range.optional(),
+    normalize: z.enum(["zscore", "zscore-nonzero", "minmax", "none"]).optional(),
+    backgroundZero: z.boolean().optional(),
+    crop: z.enum(["none", "nonzero", "label"]).optional(),
+    cropMargin: z.union([z.int().min(0), z.array(z.int().min(0))]).optional(),
+    padTo: sizes.optional(),
+  })
+  .describe("Fixed preprocessing of whole volumes; the data set's own protocol where absent");
+
+const augment = z.strictObject({
+  mode: z.enum(["independent", "reference"]).optional(),
+  flipAxes: axes.optional(),
+  flipProbability: fraction.optional(),
+  rot90Axes: z.tuple([z.int(), z.int()]).nullable().optional(),
+  noise: range.optional(),
+  noiseProbability: fraction.optional(),
+  brightness: range.optional(),
+  brightnessProbability: fraction.optional(),
+  gamma: range.optional(),
+  gammaProbability: fraction.optional(),
+  foregroundProbability: fraction.optional(),
+});
+
+const data = z
+  .looseObject({
+    kind: z.string().describe("msd, la, pancreas, acdc, brats2019, folder, phantom"),
+    path: z
+      .string()
+      .optional()
+      .describe("Folder of the data set; a name in dollar and braces is an environment variable"),
+    split: z
+      .union([
+        z.string(),
+        z.strictObject({ train: fraction, validation: fraction, test: fraction }),
+        z.strictObject({ train: z.array(z.string()), validation: z.array(z.string()), test: z.array(z.string()) }),
+      ])
+      .optional()
+      .describe("A JSON file of case ids per part, fractions, or the ids; the data set's own split where absent"),
+    labeled: z
+      .union([z.literal("all"), z.number().positive()])
+      .default("all")
+      .describe("Training cases whose labels are used: a count, or a fraction below 1"),
+    seed: z.int().default(0).describe("Seed of the split and of the labelled subset"),
+    patchSize: sizes,
+    preprocess: preprocess.optional(),
+    augment: z.union([augment, z.literal(false)]).optional(),
+    workers: z.int().min(0).default(1),
+    queue: positive.default(2),
+    cacheFolder: z.string().optional(),
+  })
+  .describe("Other keys go to the data set's reader");
+
+const schedule = z.strictObject({
+  name: z.enum(["constant", "poly", "step", "cosine"]),
+  power: z.number().positive().optional(),
+  every: positive.optional(),
+  factor: z.number().positive().optional(),
+  warmupSteps: z.int().min(0).optional(),
+});
+
+const optimizer = z.strictObject({
+  name: z.enum(["sgd", "adamw"]).default("sgd"),
+  learningRate: z.number().positive().default(0.01),
+  momentum: z.number().min(0).lt(1).optional(),
+  nesterov: z.boolean().optional(),
+  weightDecay: z.number().min(0).optional(),
+  schedule: schedule.optional(),
+  clipNorm: z.number().positive().optional().describe("Largest global gradient norm"),
+});
+
+const network = z.looseObject({
+  name: z.string().default("vnet").describe("vnet, unet"),
+});
+
+const inference = z.strictObject({
+  roiSize: sizes.optional().describe("Window; default: the patch size"),
+  overlap: z.union([z.number().min(0).lt(1), z.array(z.number().min(0).lt(1))]).optional(),
+  strides: z.array(positive).optional(),
+  mode: z.enum(["constant", "gaussian"]).optional(),
+  sigmaScale: z.number().positive().optional(),
+  mirrorAxes: axes.optional(),
+  batchSize: positive.optional(),
+  keepLargest: z.boolean().optional().describe("Keep the largest component of each class"),
+});
+
+const evaluation = z.strictObject({
+  dialect: z.enum(["medpy", "monai", "deepmind"]).default("medpy"),
+  empty: z.enum(["nan", "worst", "best"]).default("nan"),
+});
+
+/** The configuration of a run, as in a YAML file. */
+export const runConfigSchema = z.strictObject({
+  $schema: z.string().optional(),
+  method: z.looseObject({ name: z.string() }).describe("A preset and its options"),
+  network: network.default({ name: "vnet" }),
+  data,
+  batch: z.strictObject({ labeled: positive, unlabeled: z.int().min(0) }).default({ labeled: 2, unlabeled: 2 }),
+  optimizer: optimizer.default({ name: "sgd", learningRate: 0.01 }),
+  maxSteps: positive,
+  validation: z
+    .strictObject({ every: positive, cases: positive.optional().describe("Only the first ones; all by default") })
+    .optional()
+    .describe("Evaluates student and teacher on the validation cases and keeps the best checkpoint"),
+  checkpoint: z
+    .strictObject({ every: positive.default(200), keep: positive.default(2) })
+    .default({ every: 200, keep: 2 }),
+  inference: inference.default({}),
+  evaluation: evaluation.default({ dialect: "medpy", empty: "nan" }),
+  gradientNorms: z.boolean().default(false),
+  run: z.string().describe("Folder of the run"),
+  seed: z.int().default(0).describe("Seed of weights, patches, dropout and noise"),
+  engine: z.enum(["auto", "tensorflow", "cuda", "webgpu", "wasm", "cpu"]).default("auto"),
+});
+
+/** A checked configuration with its defaults filled in. */
+export type RunConfig = z.output<typeof runConfigSchema>;
+
+/** JSON Schema of the configuration file, for completion in editors. */
+export function runConfigJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(runConfigSchema, { io: "input" }) as Record<string, unknown>;
+}

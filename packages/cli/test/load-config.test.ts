@@ -1,0 +1,92 @@
+import { describe, expect, it } from "vitest";
+import { ConfigError, formatIssue, parseConfig, runConfigJsonSchema } from "../src/index.js";
+
+const good = `method: { name: mean-teacher, decay: 0.99 }
+data:
+  kind: msd
+  path: \${DATA}/hippocampus
+  labeled: 3
+  patchSize: [48, 64, 48]
+maxSteps: 100
+run: runs/one
+`;
+const environment = { DATA: "/somewhere" };
+
+function issues(text: string, set: string[] = []): string[] {
+  try {
+    parseConfig(text, "run.yaml", { environment, set });
+  } catch (error) {
+    if (error instanceof ConfigError) return error.issues.map(formatIssue);
+    throw error;
+  }
+  return [];
+}
+
+describe("parseConfig", () => {
+  it("fills in defaults and expands environment variables", () => {
+    const config = parseConfig(good, "run.yaml", { environment });
+    expect(config.data.path).toBe("/somewhere/hippocampus");
+    expect(config.method).toEqual({ name: "mean-teacher", decay: 0.99 });
+    expect(config.optimizer).toEqual({ name: "sgd", learningRate: 0.01 });
+    expect(config.batch).toEqual({ labeled: 2, unlabeled: 2 });
+    expect(config.evaluation).toEqual({ dialect: "medpy", empty: "nan" });
+    expect(config.engine).toBe("auto");
+  });
+
+  it("lets settings of the command line win, values read as YAML", () => {
+    const config = parseConfig(good, "run.yaml", {
+      environment,
+      set: ["seed=7", "optimizer.learningRate=1e-3", "data.labeled=all", "maxSteps=5"],
+    });
+    expect([config.seed, config.optimizer.learningRate, config.data.labeled, config.maxSteps]).toEqual([
+      7,
+      1e-3,
+      "all",
+      5,
+    ]);
+  });
+
+  it("names file, line, column and key of every fault at once", () => {
+    const bad = good
+      .replace("labeled: 3", "labelled: 3")
+      .replace("maxSteps: 100", "maxSteps: -1\nsede: 4")
+      .replace("kind: msd", "kind: msd\n  seed: one");
+    const found = issues(bad.replace("patchSize: [48, 64, 48]", "patchSize: [48, 0, 48]"));
+    expect(found.find((text) => text.includes("maxSteps"))).toMatch(/^run\.yaml:8:1: maxSteps: /);
+    expect(found).toContain("run.yaml:9:1: sede: is not a known setting");
+    expect(found.find((text) => text.includes("data.seed"))).toMatch(/^run\.yaml:4:3: data\.seed: /);
+    expect(found.find((text) => text.includes("patchSize"))).toMatch(/^run\.yaml:7:19: data\.patchSize\.1: /);
+  });
+
+  it("points to the parent when a key is missing", () => {
+    expect(issues(good.replace("run: runs/one\n", ""))[0]).toMatch(/^run\.yaml:1:1: run: /);
+  });
+
+  it("reports variables that are not set where they stand", () => {
+    expect(issues(good.replaceAll("DATA", "NOWHERE"))).toEqual([
+      "run.yaml:4:9: environment variable NOWHERE is not set",
+    ]);
+  });
+
+  it("reports broken YAML, duplicate keys, empty files and malformed settings", () => {
+    expect(issues("method: [")[0]).toMatch(/^run\.yaml:1:/);
+    expect(issues(`${good}seed: 1\nseed: 2\n`)[0]).toMatch(/^run\.yaml:10:1: .*unique/);
+    expect(issues("")).toHaveLength(1);
+    expect(issues(good, ["seed"])[0]).toContain("key.path=value");
+    expect(issues(good, ["maxSteps=0"])[0]).toMatch(/^run\.yaml: maxSteps: /);
+  });
+
+  it("reports a file that isn't there", async () => {
+    const { loadConfig } = await import("../src/index.js");
+    expect(() => loadConfig("none.yaml")).toThrow("none.yaml: no such file");
+  });
+});
+
+describe("runConfigJsonSchema", () => {
+  it("describes the file for editors", () => {
+    const schema = runConfigJsonSchema() as { type: string; required: string[]; properties: Record<string, unknown> };
+    expect(schema.type).toBe("object");
+    expect(schema.required).toEqual(["method", "data", "maxSteps", "run"]);
+    expect(Object.keys(schema.properties)).toContain("optimizer");
+  });
+});
