@@ -36,7 +36,7 @@ for (const { folder, path, manifest } of all) {
       const optional = manifest.peerDependenciesMeta?.[specifier]?.optional;
       if (specifier !== manifest.name && !(specifier in declared) && !optional)
         problems.push(`packages/${folder}/src/${entry} imports ${specifier}, which package.json does not declare`);
-      if (/tfjs-(backend|node)/.test(specifier) && !["runtime", "webgpu", "cli", "test-utils"].includes(folder))
+      if (/tfjs-(backend|node)/.test(specifier) && !["runtime", "webgpu", "wasm", "cli"].includes(folder))
         problems.push(`packages/${folder}/src/${entry} names a backend (${specifier}); only runtime and webgpu may`);
     }
   }
