@@ -59,7 +59,7 @@ async function gpuApi(): Promise<GPU> {
 
 /**
  * Readies tfjs's WebGPU backend with the rank-5 fixes and makes it current. tfjs gradients must be registered
- * (`import "@tensorflow/tfjs"`).
+ * (the package `@tensorflow/tfjs` does that when imported).
  *
  * @throws BackendError when there is no WebGPU, no adapter, or only a software one and hardware was asked for.
  */
