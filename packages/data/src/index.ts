@@ -1,11 +1,29 @@
 /** Medical volumes in and out, data sets, splits, samplers, transforms and phantoms. @packageDocumentation */
+export { type BatchPlanOptions, batchPlan } from "./batch-plan.js";
 export type { ReadLimits } from "./bytes/limits.js";
+export { createBatchLoader } from "./create-batch-loader.js";
 export type * from "./datasets/dataset-config.js";
+export { type LabeledSubsetOptions, labeledSubset } from "./labeled-subset.js";
 export { openDataset } from "./open-dataset.js";
 export { generatePhantom, type Phantom } from "./phantom/generate-phantom.js";
 export type { PhantomOptions } from "./phantom/phantom-options.js";
+export { writePhantomDataset } from "./phantom/write-phantom-dataset.js";
+export { prepareCase } from "./prepare-case.js";
+export { prepareVolume } from "./prepare-volume.js";
+export { type RandomSplitOptions, randomSplit } from "./random-split.js";
 export { type RawCase, readCase } from "./read-case.js";
 export { type ReadVolumeOptions, readVolume } from "./read-volume.js";
+export { restoreLabels } from "./restore-labels.js";
 export { restrictDataset } from "./restrict-dataset.js";
+export { changedFiles, createSplitManifest, type SplitManifestOptions } from "./split-manifest.js";
+export { applyPatch, type Patch } from "./transforms/apply-patch.js";
+export { drawPatch } from "./transforms/draw-patch.js";
+export type { IntensityChange, PatchRecord } from "./transforms/patch-record.js";
+export {
+  type ForkableRandom,
+  type TwoStreamOptions,
+  type TwoStreamSampler,
+  twoStreamSampler,
+} from "./two-stream-sampler.js";
 export * from "./types.js";
 export { type WriteVolumeOptions, writeVolume } from "./write-volume.js";

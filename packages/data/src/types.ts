@@ -126,6 +126,8 @@ export interface PrepareRecord {
   readonly flips: readonly boolean[];
   /** Shape after reorientation and resampling, before cropping. */
   readonly resampledShape: readonly number[];
+  /** mm per axis after resampling. */
+  readonly resampledSpacing: readonly number[];
   /** First kept voxel and size per axis on the resampled grid. */
   readonly cropStart: readonly number[];
   readonly cropSize: readonly number[];
@@ -231,6 +233,8 @@ export interface BatchLoaderOptions {
   readonly queue?: number;
   /** Folder of the on-disk cache of prepared cases; none by default. */
   readonly cacheFolder?: string;
+  /** Bytes of prepared cases kept in memory, all threads together; default 2 GiB. */
+  readonly storeBytes?: number;
   /** Last step + 1: nothing is prefetched beyond it. */
   readonly maxSteps?: number;
 }
