@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { packages } from "./workspaces.mjs";
 
 /** Same-layer edges that the design allows. */
-const ALLOWED_BESIDE = { 0: ["errors"], 2: ["losses"] };
+const ALLOWED_BESIDE = { 0: ["errors"], 1: ["wasm", "webgpu"], 2: ["losses"] };
 
 const all = packages().filter(({ manifest }) => !manifest.private);
 const byName = new Map(all.map((p) => [p.manifest.name, p]));

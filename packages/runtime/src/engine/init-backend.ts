@@ -1,0 +1,133 @@
+import "@tensorflow/tfjs";
+import { BackendError, checkChoice, SemisegError } from "@semiseg/errors";
+import { ready, setBackend, version_core } from "@tensorflow/tfjs-core";
+import type { Progress } from "../setup/progress.js";
+import { setupNative } from "../setup/setup-native.js";
+import { loadNative, readyLayout } from "./load-native.js";
+
+/** Engines in the order of preference: `cuda` and `tensorflow` are native TensorFlow on a GPU and on the CPU. */
+export const ENGINES = ["cuda", "webgpu", "tensorflow", "wasm", "cpu"] as const;
+
+/** Name of an engine. */
+export type EngineName = (typeof ENGINES)[number];
+
+/** Options of {@link initBackend}. */
+export interface InitBackendOptions {
+  /** Use this engine or throw; the environment variable SEMISEG_BACKEND does the same. */
+  readonly prefer?: EngineName;
+  /** Do not print the one line about the choice. Default false. */
+  readonly quiet?: boolean;
+  /** Set native TensorFlow up first when it is missing (fetches about 270 MB). Default false. */
+  readonly setup?: boolean;
+  readonly onProgress?: Progress;
+}
+
+/** The engine that was chosen. */
+export interface BackendInfo {
+  readonly name: EngineName;
+  /** Name of the tfjs backend: `tensorflow`, `webgpu`, `wasm` or `cpu`. */
+  readonly backend: string;
+  /** What computes: a GPU's name, or `cpu`. */
+  readonly device: string;
+  /** The library behind it. */
+  readonly engine: string;
+  readonly version: string;
+  /** Why the better engines were not chosen, in their order. */
+  readonly why: readonly string[];
+}
+
+type Attempt = Omit<BackendInfo, "why">;
+
+async function use(backend: string): Promise<void> {
+  if (!(await setBackend(backend))) throw new BackendError(`the tfjs backend ${backend} cannot be initialised`);
+  await ready();
+}
+
+async function cuda(): Promise<Attempt> {
+  const native = loadNative("gpu");
+  if (!native.gpu) throw new BackendError("no CUDA device was found: check the driver with nvidia-smi");
+  await use("tensorflow");
+  return { name: "cuda", backend: "tensorflow", device: "cuda", engine: "TensorFlow", version: native.version };
+}
+
+async function webgpu(requireHardware: boolean): Promise<Attempt> {
+  let module: { initWebgpu(options: object): Promise<{ device: string }> };
+  try {
+    module = (await import("@semiseg/webgpu" as string)) as typeof module;
+  } catch (cause) {
+    throw new BackendError("the package @semiseg/webgpu is not installed", { cause });
+  }
+  const { device } = await module.initWebgpu({ requireHardware });
+  return { name: "webgpu", backend: "webgpu", device, engine: "tfjs-backend-webgpu", version: version_core };
+}
+
+async function tensorflow(options: InitBackendOptions): Promise<Attempt> {
+  if (!readyLayout("cpu") && options.setup)
+    await setupNative(options.onProgress ? { onProgress: options.onProgress } : {});
+  const native = loadNative("cpu");
+  await use("tensorflow");
+  const engine = native.operators ? "TensorFlow with SemiSeg operators" : "TensorFlow";
+  return { name: "tensorflow", backend: "tensorflow", device: "cpu", engine, version: native.version };
+}
+
+async function wasm(): Promise<Attempt> {
+  await import("@tensorflow/tfjs-backend-wasm");
+  const { registerWasmKernels } = await import("@semiseg/wasm");
+  const { relaxed } = await registerWasmKernels();
+  await use("wasm");
+  const engine = `tfjs-backend-wasm with SemiSeg kernels${relaxed ? " (fused multiply-add)" : ""}`;
+  return { name: "wasm", backend: "wasm", device: "cpu", engine, version: version_core };
+}
+
+async function cpu(): Promise<Attempt> {
+  await use("cpu");
+  return { name: "cpu", backend: "cpu", device: "cpu", engine: "tfjs-backend-cpu", version: version_core };
+}
+
+const attempt = (name: EngineName, options: InitBackendOptions, forced: boolean): Promise<Attempt> => {
+  if (name === "cuda") return cuda();
+  if (name === "webgpu") return webgpu(!forced);
+  if (name === "tensorflow") return tensorflow(options);
+  return name === "wasm" ? wasm() : cpu();
+};
+
+const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+
+/**
+ * Readies the fastest engine this machine has and makes it tfjs's current backend: CUDA TensorFlow, WebGPU on a real
+ * GPU, TensorFlow on the CPU, WebAssembly, plain JavaScript. Prints one line on what it chose and why not the better
+ * ones. Nothing is downloaded unless `setup` is true.
+ *
+ * @throws OptionError for an unknown engine; BackendError when the one asked for cannot be used.
+ */
+export async function initBackend(options: InitBackendOptions = {}): Promise<BackendInfo> {
+  const prefer = options.prefer ?? process.env["SEMISEG_BACKEND"];
+  if (prefer !== undefined && prefer !== "") {
+    checkChoice("initBackend", "prefer", prefer, ENGINES);
+    try {
+      return announce({ ...(await attempt(prefer, options, true)), why: [] }, options);
+    } catch (error) {
+      if (error instanceof SemisegError) throw error;
+      throw new BackendError(`the engine ${prefer} cannot be used: ${reason(error)}`, { cause: error });
+    }
+  }
+  const why: string[] = [];
+  for (const name of ENGINES) {
+    // A GPU build that was never set up is no failure worth a line.
+    if (name === "cuda" && !readyLayout("gpu")) continue;
+    try {
+      return announce({ ...(await attempt(name, options, false)), why }, options);
+    } catch (error) {
+      why.push(`${name}: ${reason(error)}`);
+    }
+  }
+  throw new BackendError(`no engine can be used: ${why.join("; ")}`);
+}
+
+function announce(info: BackendInfo, { quiet = false }: InitBackendOptions): BackendInfo {
+  if (!quiet) {
+    const rest = info.why.length ? `; not ${info.why.join("; not ")}` : "";
+    console.error(`engine: ${info.name} (${info.engine} ${info.version}, ${info.device})${rest}`);
+  }
+  return info;
+}

@@ -1,0 +1,116 @@
+import { existsSync } from "node:fs";
+import Module, { createRequire } from "node:module";
+import { join } from "node:path";
+import util from "node:util";
+import { BackendError } from "@semiseg/errors";
+import { findBackendFactory, type KernelBackend, registerBackend } from "@tensorflow/tfjs-core";
+import { BINDING, OPERATORS } from "../setup/build-binding.js";
+import { type NativeLayout, type NativeVariant, nativeLayout } from "../setup/native-layout.js";
+import { nativeSources } from "../setup/native-sources.js";
+import { registerNativeKernels } from "./native-kernels.js";
+
+/** The native engine after it was loaded into this process. */
+export interface LoadedNative {
+  readonly variant: NativeVariant;
+  /** Kernels of our own are in use. */
+  readonly operators: boolean;
+  /** A CUDA device is in use. */
+  readonly gpu: boolean;
+  readonly version: string;
+}
+
+type Resolve = (request: string, parent: { filename?: string } | undefined, ...rest: unknown[]) => string;
+type Binding = { TF_Version: string; isUsingGpuDevice(): boolean };
+
+/** The layout of a readied engine, or null when the cache holds none. */
+export function readyLayout(variant: NativeVariant): NativeLayout | null {
+  const layout = nativeLayout(variant, nativeSources().digest);
+  const parts = [
+    join(layout.build, BINDING),
+    join(layout.library, "complete.json"),
+    join(layout.tfjsNode, "package.json"),
+  ];
+  return parts.every((path) => existsSync(path)) ? layout : null;
+}
+
+/** tfjs-node calls functions of `util` that Node 23 removed. */
+function restoreUtil(): void {
+  const legacy = util as unknown as Record<string, unknown>;
+  legacy["isNullOrUndefined"] ??= (x: unknown) => x === null || x === undefined;
+  legacy["isArray"] ??= Array.isArray;
+}
+
+/**
+ * Requires a file of the cached tfjs-node so that it shares this process's one tfjs: its packages resolve to ours, and
+ * its protocol buffers (only for SavedModel and tf.summary) are not needed.
+ */
+function requireTfjsNode(layout: NativeLayout, files: readonly string[]): unknown[] {
+  const own = createRequire(import.meta.url);
+  const target = Module as unknown as { _resolveFilename: Resolve };
+  const original = target._resolveFilename;
+  target._resolveFilename = (request, parent, ...rest) => {
+    const inside = parent?.filename?.startsWith(layout.tfjsNode) === true;
+    if (inside && request.startsWith("@tensorflow/")) return own.resolve(request);
+    return original.call(target, request, parent, ...rest);
+  };
+  const modules = (Module as unknown as { _cache: Record<string, unknown> })._cache;
+  const protocol = join(layout.tfjsNode, "dist", "proto", "api_pb.js");
+  const stub = new Module(protocol);
+  stub.loaded = true;
+  modules[protocol] = stub;
+  try {
+    return files.map((file) => own(join(layout.tfjsNode, file)));
+  } finally {
+    target._resolveFilename = original;
+  }
+}
+
+const loaded = new Map<NativeVariant, LoadedNative>();
+
+/**
+ * Loads a readied engine and registers it as the tfjs backend `tensorflow`; once per process.
+ *
+ * @throws BackendError when the cache holds none or it does not load.
+ */
+export function loadNative(variant: NativeVariant): LoadedNative {
+  const before = loaded.get(variant);
+  if (before) return before;
+  const layout = readyLayout(variant);
+  if (!layout)
+    throw new BackendError(
+      `native TensorFlow (${variant}) is not set up: run npx semiseg-runtime setup${variant === "gpu" ? " --gpu" : ""}`,
+    );
+  // TensorFlow's start-up notes are of no use to our users; errors stay.
+  process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2";
+  // Its default; stating it spares two lines on standard error.
+  process.env["TF_ENABLE_ONEDNN_OPTS"] ??= "1";
+  restoreUtil();
+  const own = createRequire(import.meta.url);
+  let binding: Binding;
+  try {
+    binding = own(join(layout.build, BINDING)) as Binding;
+  } catch (cause) {
+    throw new BackendError(
+      `native TensorFlow does not load (${(cause as Error).message}): delete ${layout.build} and run npx semiseg-runtime setup again`,
+      { cause },
+    );
+  }
+  const [backendModule] = requireTfjsNode(layout, ["dist/nodejs_kernel_backend.js", "dist/register_all_kernels.js"]);
+  const { NodeJSKernelBackend } = backendModule as {
+    NodeJSKernelBackend: new (binding: Binding, name: string) => KernelBackend;
+  };
+  const operators = existsSync(join(layout.build, OPERATORS)) && process.env["SEMISEG_NATIVE_OPS"] !== "off";
+  if (operators) {
+    own(join(layout.build, OPERATORS));
+    registerNativeKernels();
+  }
+  if (!findBackendFactory("tensorflow"))
+    registerBackend(
+      "tensorflow",
+      () => new NodeJSKernelBackend(binding, variant === "gpu" ? "@tensorflow/tfjs-node-gpu" : "@tensorflow/tfjs-node"),
+      3,
+    );
+  const result = { variant, operators, gpu: binding.isUsingGpuDevice(), version: binding.TF_Version };
+  loaded.set(variant, result);
+  return result;
+}
