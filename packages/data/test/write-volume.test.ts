@@ -133,10 +133,10 @@ describe("writeVolume", () => {
     const good = volume("uint8", [2, 2, 2]);
     await expect(writeVolume(path, { ...good, shape: [2, 2, 3] })).rejects.toThrow(ShapeError);
     await expect(writeVolume(path, { ...good, dtype: "int8" })).rejects.toThrow(OptionError);
-    await expect(writeVolume(path, { ...good, spacing: [1, 1] })).rejects.toThrow(/spacing must be 3 positive/);
+    await expect(writeVolume(path, { ...good, spacing: [1, 1, 1, 1] })).rejects.toThrow(/spacing must be 3 positive/);
     await expect(writeVolume(path, { ...good, spacing: [1, 1, 0] })).rejects.toThrow(OptionError);
     await expect(writeVolume(path, { ...good, affine: new Array(16).fill(0) })).rejects.toThrow(/invertible/);
-    await expect(writeVolume(join(folder, "x.txt"), good)).rejects.toThrow(/must end in \.nii/);
+    await expect(writeVolume(join(folder, "x.txt"), good)).rejects.toThrow(/must end in \.nii\.gz, \.nii/);
     await expect(writeVolume(path, good, { slope: 0 })).rejects.toThrow(OptionError);
     await expect(writeVolume(`${path}.gz`, good, { level: 10 })).rejects.toThrow(/level/);
     await expect(writeVolume(path, volume("uint8", [40000]), { version: 1 })).rejects.toThrow(/up to 32767/);

@@ -27,17 +27,23 @@ export async function loadBytes(
   }
 }
 
-/** A reader of gzip (or, with `format` 'deflate', zlib) data. */
+/** A reader of gzip, zlib ('deflate') or bare deflate data. */
 export async function inflatingReader(
   name: string,
   bytes: Uint8Array,
   maxBytes: number,
-  format: "gzip" | "deflate" = "gzip",
+  format: "gzip" | "deflate" | "deflate-raw" = "gzip",
 ): Promise<ByteReader> {
   if (inNode) {
     const zlib = await nodeZlib();
     const options = { chunkSize: Math.min(1 << 20, Math.max(1 << 14, bytes.length * 4)) };
-    const inflate = format === "gzip" ? zlib.createGunzip(options) : zlib.createInflate(options);
+    const create = (settings: typeof options & { finishFlush?: number }) =>
+      format === "gzip"
+        ? zlib.createGunzip(settings)
+        : format === "deflate"
+          ? zlib.createInflate(settings)
+          : zlib.createInflateRaw(settings);
+    const inflate = create(options);
     inflate.on("error", () => {}); // The iterator reports it; this keeps a late one from ending the process.
     inflate.end(bytes);
     const inflation = {
@@ -45,8 +51,7 @@ export async function inflatingReader(
       compressedSize: bytes.length,
       stop: () => void inflate.destroy(),
       available: async (most: number) => {
-        const lenient = { ...options, finishFlush: zlib.constants.Z_SYNC_FLUSH };
-        const again = format === "gzip" ? zlib.createGunzip(lenient) : zlib.createInflate(lenient);
+        const again = create({ ...options, finishFlush: zlib.constants.Z_SYNC_FLUSH });
         again.end(bytes);
         let count = 0;
         try {

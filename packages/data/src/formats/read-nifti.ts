@@ -1,8 +1,8 @@
 import { DataError } from "@semiseg/errors";
 import type { ByteReader } from "../bytes/byte-reader.js";
-import { fortranToC } from "../bytes/reorder.js";
-import { ARRAYS, BYTES, dataTypeOf, typedValues } from "../bytes/typed-values.js";
+import { BYTES, dataTypeOf } from "../bytes/typed-values.js";
 import type { TypedArray, Volume } from "../types.js";
+import { fortranValues } from "./fortran-volume.js";
 import { type AffineRule, type NiftiHeader, niftiHeaderSize, parseNiftiHeader } from "./nifti-header.js";
 
 /** How a NIfTI file is read; see `ReadVolumeOptions`. */
@@ -52,14 +52,18 @@ export async function readNifti(reader: ByteReader, options: NiftiReadOptions = 
   );
   await data.finish(options.trailing === "ignore");
 
-  const raw = typedValues(data.name, bytes, header.stored, header.littleEndian);
-  // Colour and complex components are stored voxel by voxel: in Fortran order they are a first axis, ours comes last.
-  const stored = header.components > 1 ? [header.components, ...header.shape] : header.shape;
-  const inC = fortranToC(raw, new ARRAYS[dataTypeOf(raw)](raw.length), stored);
-  const values = header.components > 1 ? componentsLast(inC, header.components) : scaled(inC, header);
+  const { data: plain, shape } = fortranValues(
+    data.name,
+    bytes,
+    header.stored,
+    header.littleEndian,
+    header.shape,
+    header.components,
+  );
+  const values = header.components > 1 ? plain : scaled(plain, header);
   return {
     data: values,
-    shape: header.components > 1 ? [...header.shape, header.components] : [...header.shape],
+    shape,
     spacing: header.spacing,
     affine: header.affine,
     dtype: dataTypeOf(values),
@@ -76,12 +80,4 @@ export async function readNifti(reader: ByteReader, options: NiftiReadOptions = 
       header: header.fields,
     },
   };
-}
-
-function componentsLast(values: TypedArray, components: number): TypedArray {
-  const out = new ARRAYS[dataTypeOf(values)](values.length);
-  const voxels = values.length / components;
-  for (let c = 0; c < components; c++)
-    for (let v = 0; v < voxels; v++) out[v * components + c] = values[c * voxels + v]!;
-  return out;
 }

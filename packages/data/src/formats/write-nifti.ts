@@ -28,7 +28,7 @@ const CODES: Readonly<Record<DataType, number>> = {
 };
 
 /** Values as the file keeps them. */
-function storedValues(volume: Volume, dtype: DataType, slope: number, inter: number) {
+export function storedValues(volume: Volume, dtype: DataType, slope: number, inter: number) {
   const out = new ARRAYS[dtype](volume.data.length);
   const integer = !dtype.startsWith("float");
   for (let i = 0; i < out.length; i++) {
