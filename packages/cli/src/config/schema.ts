@@ -44,15 +44,21 @@ const data = z
     split: z
       .union([
         z.string(),
-        z.strictObject({ train: fraction, validation: fraction, test: fraction }),
+        z.strictObject({ validation: fraction, test: fraction }),
         z.strictObject({ train: z.array(z.string()), validation: z.array(z.string()), test: z.array(z.string()) }),
       ])
       .optional()
-      .describe("A JSON file of case ids per part, fractions, or the ids; the data set's own split where absent"),
+      .describe(
+        "A JSON file of case ids per part, the ids, or fractions to hold out; the data set's own split where absent",
+      ),
     labeled: z
       .union([z.literal("all"), z.number().positive()])
       .default("all")
       .describe("Training cases whose labels are used: a count, or a fraction below 1"),
+    labeledOrder: z
+      .enum(["random", "listed"])
+      .default("random")
+      .describe("random: seeded and nested; listed: the first ones, as some published tables have it"),
     seed: z.int().default(0).describe("Seed of the split and of the labelled subset"),
     patchSize: sizes,
     preprocess: preprocess.optional(),

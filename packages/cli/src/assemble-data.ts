@@ -1,0 +1,105 @@
+import {
+  batchPlan,
+  changedFiles,
+  createBatchLoader,
+  createSplitManifest,
+  type Dataset,
+  type DatasetConfig,
+  openDataset,
+  randomSplit,
+  restrictDataset,
+  type SplitManifest,
+} from "@semiseg/data";
+import { DataError } from "@semiseg/errors";
+import { type EvaluationCases, evaluationCases, type TrainingData } from "@semiseg/training";
+import type { RunConfig } from "./config/schema.js";
+
+/** The data of a configuration: opened, split, nothing read yet. */
+export interface AssembledData {
+  readonly dataset: Dataset;
+  readonly manifest: SplitManifest;
+}
+
+/**
+ * Opens the data set and decides the split.
+ *
+ * @param manifest - of a run that is being resumed or evaluated; its split is used, and files must not have changed.
+ */
+export async function assembleData(config: RunConfig, manifest?: SplitManifest): Promise<AssembledData> {
+  const { split, labeled, labeledOrder, seed, patchSize, preprocess, augment, workers, queue, cacheFolder, ...reader } =
+    config.data;
+  const held = typeof split === "object" && typeof split.test === "number" ? split : null;
+  const dataset = await openDataset({
+    ...reader,
+    ...(reader.kind === "phantom" ? { seed } : {}),
+    ...(split !== undefined && !held ? { splits: split } : {}),
+    ...(preprocess ? { preprocess } : {}),
+  } as unknown as DatasetConfig);
+  if (manifest) {
+    const changed = await changedFiles(dataset, manifest);
+    if (changed.length > 0)
+      throw new DataError(
+        `${changed.length} files of data set '${dataset.name}' changed since the run began: ${changed.slice(0, 5).join(", ")}`,
+      );
+    return { dataset, manifest };
+  }
+  const splits = held
+    ? randomSplit(dataset, { validation: Number(held.validation), test: Number(held.test), seed })
+    : dataset.splits;
+  const training = splits?.train.length ?? 0;
+  const count = labeled === "all" ? null : labeled < 1 ? Math.max(1, Math.round(labeled * training)) : labeled;
+  return {
+    dataset,
+    manifest: await createSplitManifest(dataset, {
+      seed,
+      labeledOrder,
+      ...(splits ? { splits } : {}),
+      ...(count === null ? {} : { labeledCount: count }),
+    }),
+  };
+}
+
+/** Cases of one part, prepared as the configuration says. */
+export function casesOf(config: RunConfig, data: AssembledData, part: "validation" | "test"): EvaluationCases {
+  return evaluationCases(data.dataset, {
+    part,
+    ids: data.manifest[part],
+    preprocess: config.data.preprocess as never,
+    keep: part === "validation",
+  });
+}
+
+/** What the trainer is given: training and validation cases only. */
+export function trainingData(
+  config: RunConfig,
+  { dataset, manifest }: AssembledData,
+): TrainingData & { readonly unlabeled: number; close(): Promise<void> } {
+  const { patchSize, preprocess, augment, workers, queue, cacheFolder } = config.data;
+  const unlabeled = manifest.unlabeled.length > 0 ? config.batch.unlabeled : 0;
+  const loader = createBatchLoader({
+    dataset: restrictDataset(dataset, manifest.train),
+    plan: batchPlan({
+      labeled: manifest.labeled,
+      unlabeled: manifest.unlabeled,
+      labeledBatchSize: config.batch.labeled,
+      unlabeledBatchSize: unlabeled,
+      seed: config.seed,
+    }),
+    patchSize,
+    ...(preprocess ? { preprocess: preprocess as never } : {}),
+    ...(augment === undefined ? {} : { augment: augment as never }),
+    seed: config.seed,
+    workers,
+    queue,
+    ...(cacheFolder ? { cacheFolder } : {}),
+    maxSteps: config.maxSteps,
+  });
+  return {
+    loader,
+    classNames: dataset.classNames,
+    manifest,
+    unlabeled,
+    ...(manifest.validation.length > 0 ? { validation: casesOf(config, { dataset, manifest }, "validation") } : {}),
+    close: () => loader.close(),
+  };
+}

@@ -1,0 +1,2 @@
+/** Entry of the `semiseg` executable. @packageDocumentation */
+export { main } from "./main.js";

@@ -1,0 +1,38 @@
+import { Command } from "@commander-js/extra-typings";
+import { type PhantomConfig, writePhantomDataset } from "@semiseg/data";
+import { progressBar } from "@semiseg/training";
+import { createOutput, type OutputStreams } from "../output.js";
+import { wholeNumber } from "./common.js";
+
+const sizes = (text: string): number[] => text.split(/[x,]/).map(wholeNumber);
+
+/** `semiseg data`: generate phantoms, check data sets. */
+export function dataCommand(streams: OutputStreams) {
+  const phantom = new Command("phantom")
+    .description("write generated anatomical phantoms as a Medical Segmentation Decathlon folder with splits.json")
+    .argument("<folder>", "where to write; created if missing")
+    .option("--train <count>", "training cases", wholeNumber, 24)
+    .option("--validation <count>", "validation cases", wholeNumber, 4)
+    .option("--test <count>", "test cases", wholeNumber, 8)
+    .option("--shape <sizes>", "voxels per axis, e.g. 64x64x32, or 128x128 for 2-D", sizes)
+    .option("--organs <count>", "labelled organs, 1 to 4", wholeNumber)
+    .option("--modality <name>", "contrast: a (CT-like) or b (MR-like)")
+    .option("--seed <number>", "seed", wholeNumber, 0)
+    .option("--json", "print one JSON value", false)
+    .action(async (folder, { json, ...options }) => {
+      const output = createOutput(json, streams);
+      const total = options.train + options.validation + options.test;
+      const bar = json ? null : progressBar({ total, label: "phantoms" });
+      const dataset = await writePhantomDataset(folder, options as Omit<PhantomConfig, "kind">, (done) =>
+        bar?.update(done),
+      );
+      bar?.finish();
+      const { train, validation, test } = dataset.splits ?? { train: [], validation: [], test: [] };
+      output.result(
+        { folder, classNames: dataset.classNames, splits: { train, validation, test } },
+        () =>
+          `${folder}: ${train.length} training, ${validation.length} validation, ${test.length} test phantoms with ${dataset.classNames.slice(1).join(", ")}`,
+      );
+    });
+  return new Command("data").description("generate and check data").addCommand(phantom as unknown as Command);
+}

@@ -1,0 +1,28 @@
+import { type PreparedCase, restoreLabels } from "@semiseg/data";
+import type { Network } from "@semiseg/nn";
+import { labelsFromProbabilities } from "../inference/labels-from-probabilities.js";
+import { type InferenceOptions, predictProbabilities } from "../inference/predict-volume.js";
+
+/** Classes on the grid of the file, and how long the networks took. */
+export interface CasePrediction {
+  /** C order of `prepared.record.originalShape`. */
+  readonly labels: Uint8Array;
+  readonly seconds: number;
+}
+
+/** Predicts a prepared case and takes the result back to the grid of its file. */
+export async function predictCase(
+  networks: readonly Network[],
+  prepared: PreparedCase,
+  options: InferenceOptions = {},
+): Promise<CasePrediction> {
+  const start = performance.now();
+  const { data, shape } = await predictProbabilities(
+    networks,
+    { data: prepared.image, shape: prepared.imageShape },
+    options,
+  );
+  const labels = labelsFromProbabilities(data, shape.at(-1)!);
+  const seconds = (performance.now() - start) / 1000;
+  return { labels: restoreLabels(labels, prepared.record), seconds };
+}
