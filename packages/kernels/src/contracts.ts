@@ -29,15 +29,19 @@ export interface FusedNormAttrs {
 export const RELU_GRAD = "SemisegReluGrad";
 
 /**
- * One optimizer update of many variables, in place: SGD with momentum and coupled weight decay.
- * inputs { variable0.., gradient0.., velocity0.. }, attrs { count, learningRate, momentum, weightDecay, nesterov } -> [].
+ * One optimizer update of many variables: SGD with momentum and coupled weight decay.
+ * inputs { variable0.., gradient0.., velocity0.. }, attrs { count, learningRate, momentum, weightDecay, nesterov }
+ * -> [new variables.., new velocities..].
  */
 export const FUSED_SGD = "SemisegFusedSgd";
 
-/** AdamW in place: inputs { variable0.., gradient0.., first0.., second0.. } -> []. */
+/**
+ * AdamW: inputs { variable0.., gradient0.., first0.., second0.. }, attrs { count, learningRate, beta1, beta2, epsilon,
+ * weightDecay, correction1, correction2 } (1 - beta^t) -> [new variables.., new first.., new second..].
+ */
 export const FUSED_ADAMW = "SemisegFusedAdamw";
 
-/** target <- decay * target + (1 - decay) * source, in place: inputs { target0.., source0.. }, attrs { count, decay } -> []. */
+/** decay * target + (1 - decay) * source: inputs { target0.., source0.. }, attrs { count, decay } -> [new targets..]. */
 export const FUSED_EMA = "SemisegFusedEma";
 
 /**

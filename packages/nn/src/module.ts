@@ -17,6 +17,8 @@ export interface ApplyOptions {
   readonly training?: boolean;
   /** Source of dropout masks; needed only while training with dropout. */
   readonly random?: RandomStream;
+  /** Whether a training pass updates running statistics. Default true; without `training` they never change. */
+  readonly updateBuffers?: boolean;
 }
 
 /** A module of one tensor in, one tensor out. */

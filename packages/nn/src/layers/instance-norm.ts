@@ -1,0 +1,10 @@
+import type { Layer } from "../module.js";
+import { type GroupNormOptions, groupNorm } from "./group-norm.js";
+
+/** Options of {@link instanceNorm}. */
+export type InstanceNormOptions = Omit<GroupNormOptions, "groups">;
+
+/** Instance normalisation of `[N,...S,C]`: statistics per sample and channel. `affine` is false by default, as in PyTorch. */
+export function instanceNorm({ affine = false, ...options }: InstanceNormOptions): Layer {
+  return groupNorm({ ...options, affine, groups: options.channels });
+}
