@@ -1,2 +1,218 @@
-/** Puts our own operators behind tfjs's kernels of the `tensorflow` backend. Called once, after they were loaded. */
-export function registerNativeKernels(): void {}
+import {
+  FUSED_ADAMW,
+  FUSED_EMA,
+  FUSED_NORM,
+  FUSED_NORM_GRAD,
+  FUSED_SEGMENTATION_SUMS,
+  FUSED_SEGMENTATION_SUMS_GRAD,
+  FUSED_SGD,
+  RELU_GRAD,
+} from "@semiseg/kernels";
+import {
+  backend_util,
+  getKernel,
+  type KernelFunc,
+  type NamedTensorInfoMap,
+  registerKernel,
+  type TensorInfo,
+  unregisterKernel,
+} from "@tensorflow/tfjs-core";
+
+type Attribute = { readonly name: string; readonly type: number; readonly value: unknown };
+type NativeBackend = {
+  readonly binding: Record<"TF_ATTR_INT" | "TF_ATTR_FLOAT" | "TF_ATTR_BOOL", number>;
+  executeMultipleOutputs(op: string, attrs: Attribute[], inputs: TensorInfo[], outputs: number): TensorInfo[];
+};
+type Attrs = Record<string, unknown>;
+type Arguments = { readonly inputs: NamedTensorInfoMap; readonly attrs: Attrs; readonly backend: NativeBackend };
+type Shape5 = [number, number, number, number, number];
+
+const BACKEND = "tensorflow";
+
+/** Runs one of our operators; numbers without a fraction must say whether they are int or float attributes. */
+function run(
+  backend: NativeBackend,
+  op: string,
+  inputs: readonly TensorInfo[],
+  outputs: number,
+  { ints = {}, floats = {}, bools = {} }: { ints?: Attrs; floats?: Attrs; bools?: Attrs } = {},
+): TensorInfo[] {
+  const { TF_ATTR_INT, TF_ATTR_FLOAT, TF_ATTR_BOOL } = backend.binding;
+  const attributes = [
+    ...Object.entries(ints).map(([name, value]) => ({ name, type: TF_ATTR_INT, value })),
+    ...Object.entries(floats).map(([name, value]) => ({ name, type: TF_ATTR_FLOAT, value })),
+    ...Object.entries(bools).map(([name, value]) => ({ name, type: TF_ATTR_BOOL, value })),
+  ];
+  return backend.executeMultipleOutputs(op, attributes, [...inputs], outputs);
+}
+
+function register(kernelName: string, kernelFunc: (args: Arguments) => TensorInfo | TensorInfo[]): void {
+  registerKernel({ kernelName, backendName: BACKEND, kernelFunc: kernelFunc as unknown as KernelFunc });
+}
+
+/** Replaces a stock kernel; `own` returns null for cases that stay with TensorFlow's. */
+function replace(kernelName: string, own: (args: Arguments) => TensorInfo | null): void {
+  const stock = getKernel(kernelName, BACKEND);
+  if (!stock) return;
+  unregisterKernel(kernelName, BACKEND);
+  registerKernel({
+    ...stock,
+    kernelFunc: ((args: Arguments) =>
+      own(args) ?? (stock.kernelFunc as unknown as (args: Arguments) => TensorInfo)(args)) as unknown as KernelFunc,
+  });
+}
+
+interface Convolution {
+  readonly stride: number;
+  readonly padding: readonly number[];
+  readonly output: readonly number[];
+}
+
+/** Attributes of a convolution that our kernels cover, or null. */
+function covered(
+  x: readonly number[],
+  filter: readonly number[],
+  attrs: Attrs,
+  needsTiles = false,
+): Convolution | null {
+  const {
+    strides,
+    pad,
+    dilations = 1,
+  } = attrs as {
+    strides: number | [number, number, number];
+    pad: "same" | "valid" | number;
+    dilations?: number | number[];
+  };
+  const stride = [strides].flat();
+  if (new Set(stride).size !== 1 || [dilations].flat().some((d) => d !== 1) || typeof pad === "number") return null;
+  if (filter[0]! * filter[1]! > 64 || x.some((n) => n === 0)) return null;
+  const info = backend_util.computeConv3DInfo(x as Shape5, filter as Shape5, strides, 1, pad);
+  const padding = [info.padInfo.front, info.padInfo.top, info.padInfo.left];
+  const sizes = [info.outDepth, info.outHeight, info.outWidth];
+  const tiles = sizes.every((n, i) => filter[i] === stride[0] && padding[i] === 0 && n * filter[i]! <= x[i + 1]!);
+  if (needsTiles && stride[0]! > 1 && !tiles) return null;
+  return {
+    stride: stride[0]!,
+    padding,
+    output: [info.batchSize, info.outDepth, info.outHeight, info.outWidth, info.outChannels],
+  };
+}
+
+const float = (...tensors: TensorInfo[]): boolean => tensors.every(({ dtype }) => dtype === "float32");
+
+function replaceConvolutions(): void {
+  replace("Conv3D", ({ inputs, attrs, backend }) => {
+    const { x, filter } = inputs as Record<"x" | "filter", TensorInfo>;
+    const c = float(x, filter) ? covered(x.shape, filter.shape, attrs) : null;
+    if (!c) return null;
+    const ints = { stride: c.stride, padding: c.padding, shape: c.output };
+    return run(backend, "SemisegConv3D", [x, filter], 1, { ints })[0]!;
+  });
+  replace("Conv3DBackpropInputV2", ({ inputs, attrs, backend }) => {
+    const { dy, filter } = inputs as Record<"dy" | "filter", TensorInfo>;
+    const shape = attrs["inputShape"] as number[];
+    const c = float(dy, filter) ? covered(shape, filter.shape, attrs, true) : null;
+    if (!c) return null;
+    const ints = { stride: c.stride, padding: c.padding, shape };
+    return run(backend, "SemisegConv3DInputGradient", [dy, filter], 1, { ints })[0]!;
+  });
+  replace("Conv3DBackpropFilterV2", ({ inputs, attrs, backend }) => {
+    const { x, dy } = inputs as Record<"x" | "dy", TensorInfo>;
+    const shape = attrs["filterShape"] as number[];
+    const c = float(x, dy) ? covered(x.shape, shape, attrs) : null;
+    if (!c) return null;
+    const ints = { stride: c.stride, padding: c.padding, shape };
+    return run(backend, "SemisegConv3DFilterGradient", [x, dy], 1, { ints })[0]!;
+  });
+  // Additive skips and gradient sums: one wide pass instead of Eigen's narrow one.
+  replace("Add", ({ inputs, backend }) => {
+    const { a, b } = inputs as Record<"a" | "b", TensorInfo>;
+    const same = a.shape.length === b.shape.length && a.shape.every((n, i) => n === b.shape[i]);
+    if (!same || !float(a, b) || a.shape.reduce((p, n) => p * n, 1) < 4096) return null;
+    return run(backend, "SemisegAdd", [a, b], 1)[0]!;
+  });
+}
+
+function registerNorms(): void {
+  const options = (attrs: Attrs) => ({
+    ints: { groups: attrs["groups"] },
+    floats: { epsilon: attrs["epsilon"] },
+    bools: { relu: attrs["relu"] },
+  });
+  register(FUSED_NORM, ({ inputs, attrs, backend }) => {
+    const { x, gamma, beta } = inputs as Record<string, TensorInfo>;
+    return run(backend, "SemisegNorm", [x!, gamma!, beta!], 3, options(attrs));
+  });
+  register(FUSED_NORM_GRAD, ({ inputs, attrs, backend }) => {
+    const { dy, x, gamma, beta, mean, inverseStd } = inputs as Record<string, TensorInfo>;
+    return run(backend, "SemisegNormGradient", [dy!, x!, gamma!, beta!, mean!, inverseStd!], 3, options(attrs));
+  });
+  register(RELU_GRAD, ({ inputs, backend }) => {
+    const { dy, y } = inputs as Record<string, TensorInfo>;
+    return run(backend, "SemisegReluGradient", [dy!, y!], 1)[0]!;
+  });
+}
+
+/** Inputs named `role0`, `role1`, ... for several roles, role by role. */
+const grouped = (inputs: NamedTensorInfoMap, roles: readonly string[], count: number): TensorInfo[] =>
+  roles.flatMap((role) => Array.from({ length: count }, (_, i) => inputs[`${role}${i}`]!));
+
+function registerUpdates(): void {
+  register(FUSED_SGD, ({ inputs, attrs, backend }) => {
+    const count = attrs["count"] as number;
+    const all = grouped(inputs, ["variable", "gradient", "velocity"], count);
+    return run(backend, "SemisegSgd", all, 2 * count, {
+      ints: { total: all.length, results: 2 * count, count },
+      floats: {
+        learning_rate: attrs["learningRate"],
+        momentum: attrs["momentum"],
+        weight_decay: attrs["weightDecay"],
+      },
+      bools: { nesterov: attrs["nesterov"] },
+    });
+  });
+  register(FUSED_ADAMW, ({ inputs, attrs, backend }) => {
+    const count = attrs["count"] as number;
+    const all = grouped(inputs, ["variable", "gradient", "first", "second"], count);
+    const names = ["learningRate", "beta1", "beta2", "epsilon", "weightDecay", "correction1", "correction2"];
+    return run(backend, "SemisegAdamW", all, 3 * count, {
+      ints: { total: all.length, results: 3 * count, count },
+      floats: { options: names.map((name) => attrs[name]) },
+    });
+  });
+  register(FUSED_EMA, ({ inputs, attrs, backend }) => {
+    const count = attrs["count"] as number;
+    const all = grouped(inputs, ["target", "source"], count);
+    const ints = { total: all.length, results: count, count };
+    return run(backend, "SemisegEma", all, count, { ints, floats: { decay: attrs["decay"] } });
+  });
+}
+
+function registerSegmentationSums(): void {
+  register(FUSED_SEGMENTATION_SUMS, ({ inputs, backend }) => {
+    const { logits, labels } = inputs as Record<string, TensorInfo>;
+    return run(backend, "SemisegSegmentationSums", [logits!, labels!], 5);
+  });
+  register(FUSED_SEGMENTATION_SUMS_GRAD, ({ inputs, backend }) => {
+    const names = ["logits", "labels", "dCrossEntropy", "dIntersection", "dSquares", "dSums"];
+    return run(
+      backend,
+      "SemisegSegmentationSumsGradient",
+      names.map((name) => inputs[name]!),
+      1,
+    )[0]!;
+  });
+}
+
+let registered = false;
+
+/** Puts our own operators behind tfjs's kernels of the `tensorflow` backend, once; they must have been loaded. */
+export function registerNativeKernels(): void {
+  if (registered) return;
+  registered = true;
+  replaceConvolutions();
+  registerNorms();
+  registerUpdates();
+  registerSegmentationSums();
+}

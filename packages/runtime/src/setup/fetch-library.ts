@@ -60,11 +60,12 @@ async function download(layout: NativeLayout, progress: Progress): Promise<strin
     (await readdir(folder)).filter((name) => name.endsWith(".whl")).map((name) => join(folder, name));
   const main = async () => (await wheels()).find((path) => /\/tensorflow(_cpu)?-/.test(path));
   const found = await main();
-  if (!found || (sha256 && (await sha256File(found)) !== sha256) || layout.variant === "gpu") {
-    if (found && layout.variant === "cpu") await rm(found);
+  const sound = found !== undefined && (await sha256File(found)) === sha256;
+  if (found && !sound) await rm(found);
+  // The CUDA libraries' versions are pip's choice: it also skips those that are there.
+  if (!sound || layout.variant === "gpu") {
     const pip = await findPip();
-    const what = layout.variant === "gpu" ? `tensorflow[and-cuda]==${requirement.split("==")[1]}` : requirement;
-    progress(`fetching ${what} through pip ${pip.version}`);
+    progress(`fetching ${requirement} through pip ${pip.version}`);
     const { status, stdout, stderr } = await runCommand(pip.command, [
       ...pip.args,
       "download",
@@ -75,21 +76,19 @@ async function download(layout: NativeLayout, progress: Progress): Promise<strin
       ...WHEEL_TAGS,
       "--dest",
       folder,
-      what,
+      requirement,
     ]);
     if (status !== 0) throw explainFailure("fetching the TensorFlow library", stderr + stdout);
   }
   const path = await main();
   if (!path) throw explainFailure("fetching the TensorFlow library", "pip ended well but left no wheel");
-  if (sha256) {
-    progress("verifying");
-    const actual = await sha256File(path);
-    if (actual !== sha256) {
-      await rm(path, { force: true });
-      throw new BackendError(
-        `native TensorFlow: ${requirement} has SHA-256 ${actual}, expected ${sha256}; it was deleted: run the setup again, and if it recurs check the package index that pip uses`,
-      );
-    }
+  progress("verifying");
+  const actual = await sha256File(path);
+  if (actual !== sha256) {
+    await rm(path, { force: true });
+    throw new BackendError(
+      `native TensorFlow: ${requirement} has SHA-256 ${actual}, expected ${sha256}; it was deleted: run the setup again, and if it recurs check the package index that pip uses`,
+    );
   }
   return layout.variant === "gpu" ? (await wheels()).filter((p) => p === path || /\/nvidia_/.test(p)) : [path];
 }

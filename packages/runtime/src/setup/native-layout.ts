@@ -26,7 +26,10 @@ export const WHEELS: Readonly<Record<NativeVariant, PinnedWheel>> = {
     requirement: `tensorflow-cpu==${TENSORFLOW_VERSION}`,
     sha256: "2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c",
   },
-  gpu: { requirement: `tensorflow==${TENSORFLOW_VERSION}`, sha256: "" },
+  gpu: {
+    requirement: `tensorflow[and-cuda]==${TENSORFLOW_VERSION}`,
+    sha256: "9056fbc9ba04235810b71ae6cbd958a196e8804fb53bbcffbf3e23b56155f124",
+  },
 };
 
 /** pip options that name the pinned wheel whatever Python runs pip. */
@@ -62,6 +65,7 @@ export function nativeLayout(variant: NativeVariant, sources: string): NativeLay
     tfjsNode: join(root, `tfjs-node-${TFJS_NODE_VERSION}`),
     build: join(root, `binding-${TENSORFLOW_VERSION}-${variant}-${platform}-napi${NAPI_VERSION}-${sources}`),
     downloads: join(root, "downloads"),
-    lock: join(root, `setup-${variant}.lock`),
+    // One for both variants: they share tfjs-node's sources.
+    lock: join(root, "setup.lock"),
   };
 }

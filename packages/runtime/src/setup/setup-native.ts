@@ -1,3 +1,5 @@
+import { readdir, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { BackendError } from "@semiseg/errors";
 import { buildBinding } from "./build-binding.js";
 import { fetchLibrary } from "./fetch-library.js";
@@ -39,6 +41,13 @@ export function checkPlatform(): void {
     throw new BackendError(`native TensorFlow: glibc ${glibc} is too old, 2.27 or newer is needed: update the system`);
 }
 
+/** Deletes the work folders of setups that were killed. Only for the holder of the lock. */
+async function removeLeftovers(root: string): Promise<void> {
+  const names = await readdir(root).catch(() => [] as string[]);
+  for (const name of names)
+    if (/^(build|tfjs-node)-[A-Za-z0-9]{6}$/.test(name)) await rm(join(root, name), { recursive: true, force: true });
+}
+
 /**
  * Readies native TensorFlow in the per-user cache: fetches the library and tfjs-node's sources, builds the binding.
  * Idempotent, resumable, safe when several processes do it at once; needs pip, npm and a C++ compiler, no root.
@@ -51,6 +60,7 @@ export async function setupNative(options: SetupNativeOptions = {}): Promise<Nat
   const variant: NativeVariant = gpu ? "gpu" : "cpu";
   const layout = nativeLayout(variant, nativeSources().digest);
   return withLock(layout.lock, progress, async () => {
+    await removeLeftovers(dirname(layout.build));
     await fetchTfjsNode(layout, progress);
     await fetchLibrary(layout, progress);
     const withoutOperators = await buildBinding(layout, progress);

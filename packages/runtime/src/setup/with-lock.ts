@@ -33,6 +33,26 @@ async function isStale(path: string): Promise<boolean> {
 }
 
 /**
+ * Removes a stale lock. Only one process at a time does it, and looks again before: another may have taken the lock over
+ * already, and must not lose it.
+ */
+async function breakStaleLock(path: string): Promise<void> {
+  const guard = `${path}.break`;
+  try {
+    await mkdir(guard);
+  } catch {
+    const age = Date.now() - ((await stat(guard).catch(() => null))?.mtimeMs ?? Date.now());
+    if (age > STALE_MS) await rm(guard, { recursive: true, force: true });
+    return;
+  }
+  try {
+    if (await isStale(path)) await rm(path, { recursive: true, force: true });
+  } finally {
+    await rm(guard, { recursive: true, force: true });
+  }
+}
+
+/**
  * Runs `f` while holding the lock folder `path`. A second process waits; a lock whose process died on this machine, or
  * that was not renewed for two minutes on another, is taken over.
  */
@@ -44,12 +64,9 @@ export async function withLock<T>(path: string, progress: Progress, f: () => Pro
       break;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      if (await isStale(path)) {
-        await rm(path, { recursive: true, force: true });
-        continue;
-      }
-      if (!waited) progress("waiting for another setup that is running");
-      await new Promise((resolve) => setTimeout(resolve, 250));
+      if (await isStale(path)) await breakStaleLock(path);
+      else if (!waited) progress("waiting for another setup that is running");
+      await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
   await writeFile(join(path, "owner.json"), JSON.stringify({ pid: process.pid, host: hostname() }));

@@ -1,0 +1,60 @@
+// What the operators call: one table of kernels per instruction set, chosen once at run time.
+#pragma once
+#include <cstdint>
+#include <functional>
+
+namespace semiseg {
+
+// Runs body(begin, end) over [0, total) on the engine's threads; cost is cycles per item.
+using Parallel = std::function<void(int64_t total, int64_t cost, const std::function<void(int64_t, int64_t)>& body)>;
+
+// A 3-D convolution, channels last; filter [kd, kh, kw, ci, co]; one stride, symmetric or one-sided zero padding.
+struct ConvShape {
+  int64_t n;
+  int64_t d, h, w, ci;     // input
+  int64_t od, oh, ow, co;  // output
+  int64_t kd, kh, kw;
+  int64_t stride;
+  int64_t pd, ph, pw;  // zeros before the first voxel
+};
+
+struct Kernels {
+  const char* name;
+  void (*conv_forward)(const ConvShape&, const float* x, const float* filter, float* y, const Parallel&);
+  // Gradient in the input; also a transposed convolution.
+  void (*conv_input_gradient)(const ConvShape&, const float* dy, const float* filter, float* dx, const Parallel&);
+  void (*conv_filter_gradient)(const ConvShape&, const float* x, const float* dy, float* df, const Parallel&);
+
+  // Normalisation of [samples, rows, channels]; groups 0: statistics over samples and rows, [channels]; otherwise per
+  // sample, [samples, groups]. Two passes for the variance.
+  void (*norm_forward)(const float* x, const float* gamma, const float* beta, int64_t samples, int64_t rows,
+                       int64_t channels, int64_t groups, float epsilon, bool relu, float* y, float* mean,
+                       float* inverse_std, const Parallel&);
+  void (*norm_gradient)(const float* dy, const float* x, const float* gamma, const float* beta, const float* mean,
+                        const float* inverse_std, int64_t samples, int64_t rows, int64_t channels, int64_t groups,
+                        bool relu, float* dx, float* dgamma, float* dbeta, const Parallel&);
+
+  void (*relu_gradient)(const float* dy, const float* y, int64_t count, float* dx);
+  void (*add)(const float* a, const float* b, int64_t count, float* out);
+  void (*sgd)(const float* variable, const float* gradient, const float* velocity, int64_t count, float rate,
+              float momentum, float decay, bool nesterov, float* new_variable, float* new_velocity);
+  void (*adamw)(const float* variable, const float* gradient, const float* first, const float* second, int64_t count,
+                float rate, float beta1, float beta2, float epsilon, float decay, float correction1, float correction2,
+                float* new_variable, float* new_first, float* new_second);
+  void (*ema)(const float* target, const float* source, int64_t count, float decay, float* out);
+  // Sums over [begin, end) voxels into sums[1 + 4 * channels]: cross-entropy, then per class p*y, p*p, p, y.
+  void (*segmentation_sums)(const float* logits, const int32_t* labels, int64_t begin, int64_t end, int64_t channels,
+                            double* sums);
+  void (*segmentation_gradient)(const float* logits, const int32_t* labels, int64_t begin, int64_t end,
+                                int64_t channels, float d_cross_entropy, const float* d_intersection,
+                                const float* d_squares, const float* d_sums, float* d_logits);
+};
+
+namespace avx512 { const Kernels* conv_kernels(); void fill_elementwise(Kernels*); }
+namespace avx2 { const Kernels* conv_kernels(); void fill_elementwise(Kernels*); }
+namespace portable { const Kernels* conv_kernels(); void fill_elementwise(Kernels*); }
+
+// The best table that this processor has; SEMISEG_NATIVE_OPS = avx512 | avx2 | portable forces one.
+const Kernels& kernels();
+
+}  // namespace semiseg

@@ -1,0 +1,361 @@
+// TensorFlow operators around the kernels, and the table of the best instruction set.
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "kernels.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/shape_inference.h"
+
+namespace semiseg {
+
+const Kernels& kernels() {
+  static const Kernels* const table = [] {
+    const char* forced = std::getenv("SEMISEG_NATIVE_OPS");
+    const std::string name = forced ? forced : "";
+    const bool has512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+    const bool has2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (name == "portable") return portable::conv_kernels();
+    if (name == "avx2" && has2) return avx2::conv_kernels();
+    if (has512 && (name.empty() || name == "avx512")) return avx512::conv_kernels();
+    return has2 ? avx2::conv_kernels() : portable::conv_kernels();
+  }();
+  return *table;
+}
+
+namespace {
+
+using tensorflow::OpKernel;
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+using tensorflow::shape_inference::InferenceContext;
+
+Parallel threads_of(OpKernelContext* context) {
+  auto* workers = context->device()->tensorflow_cpu_worker_threads()->workers;
+  return [workers](int64_t total, int64_t cost, const std::function<void(int64_t, int64_t)>& body) {
+    workers->ParallelFor(total, cost, body);
+  };
+}
+
+const float* in(OpKernelContext* context, int i) { return context->input(i).flat<float>().data(); }
+float* data(Tensor* t) { return t->flat<float>().data(); }
+
+absl::Status unknown_shapes(InferenceContext* c) {
+  for (int i = 0; i < c->num_outputs(); ++i) c->set_output(i, c->UnknownShape());
+  return absl::OkStatus();
+}
+
+// Convolution attributes: stride and the zeros before the first voxel; `shape` is what cannot be read off the inputs.
+class ConvBase : public OpKernel {
+ public:
+  explicit ConvBase(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("stride", &stride_));
+    OP_REQUIRES_OK(c, c->GetAttr("padding", &padding_));
+    OP_REQUIRES_OK(c, c->GetAttr("shape", &shape_));
+  }
+
+ protected:
+  // x [n,d,h,w,ci], filter [kd,kh,kw,ci,co], y [n,od,oh,ow,co]
+  ConvShape conv_shape(const TensorShape& x, const TensorShape& f, const TensorShape& y) const {
+    ConvShape s;
+    s.n = x.dim_size(0), s.d = x.dim_size(1), s.h = x.dim_size(2), s.w = x.dim_size(3), s.ci = x.dim_size(4);
+    s.od = y.dim_size(1), s.oh = y.dim_size(2), s.ow = y.dim_size(3), s.co = y.dim_size(4);
+    s.kd = f.dim_size(0), s.kh = f.dim_size(1), s.kw = f.dim_size(2);
+    s.stride = stride_;
+    s.pd = padding_[0], s.ph = padding_[1], s.pw = padding_[2];
+    return s;
+  }
+  TensorShape given() const { return TensorShape(absl::Span<const int64_t>(shape_.data(), shape_.size())); }
+  int64_t stride_;
+  std::vector<int64_t> padding_, shape_;
+};
+
+class ConvForward : public ConvBase {
+ public:
+  using ConvBase::ConvBase;
+  void Compute(OpKernelContext* c) override {
+    Tensor* y;
+    OP_REQUIRES_OK(c, c->allocate_output(0, given(), &y));
+    const ConvShape s = conv_shape(c->input(0).shape(), c->input(1).shape(), y->shape());
+    kernels().conv_forward(s, in(c, 0), in(c, 1), data(y), threads_of(c));
+  }
+};
+
+class ConvInputGradient : public ConvBase {
+ public:
+  using ConvBase::ConvBase;
+  void Compute(OpKernelContext* c) override {
+    Tensor* dx;
+    OP_REQUIRES_OK(c, c->allocate_output(0, given(), &dx));
+    const ConvShape s = conv_shape(dx->shape(), c->input(1).shape(), c->input(0).shape());
+    kernels().conv_input_gradient(s, in(c, 0), in(c, 1), data(dx), threads_of(c));
+  }
+};
+
+class ConvFilterGradient : public ConvBase {
+ public:
+  using ConvBase::ConvBase;
+  void Compute(OpKernelContext* c) override {
+    Tensor* df;
+    OP_REQUIRES_OK(c, c->allocate_output(0, given(), &df));
+    const ConvShape s = conv_shape(c->input(0).shape(), df->shape(), c->input(1).shape());
+    kernels().conv_filter_gradient(s, in(c, 0), in(c, 1), data(df), threads_of(c));
+  }
+};
+
+class NormBase : public OpKernel {
+ public:
+  explicit NormBase(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("epsilon", &epsilon_));
+    OP_REQUIRES_OK(c, c->GetAttr("groups", &groups_));
+    OP_REQUIRES_OK(c, c->GetAttr("relu", &relu_));
+  }
+
+ protected:
+  float epsilon_;
+  int64_t groups_;
+  bool relu_;
+};
+
+class NormForward : public NormBase {
+ public:
+  using NormBase::NormBase;
+  void Compute(OpKernelContext* c) override {
+    const Tensor& x = c->input(0);
+    const int64_t n = x.dim_size(0), channels = x.dim_size(x.dims() - 1);
+    const int64_t rows = x.NumElements() / std::max<int64_t>(1, n * channels);
+    const TensorShape statistics = groups_ == 0 ? TensorShape({channels}) : TensorShape({n, groups_});
+    Tensor *y, *mean, *inverse;
+    OP_REQUIRES_OK(c, c->allocate_output(0, x.shape(), &y));
+    OP_REQUIRES_OK(c, c->allocate_output(1, statistics, &mean));
+    OP_REQUIRES_OK(c, c->allocate_output(2, statistics, &inverse));
+    kernels().norm_forward(in(c, 0), in(c, 1), in(c, 2), n, rows, channels, groups_, epsilon_, relu_, data(y),
+                           data(mean), data(inverse), threads_of(c));
+  }
+};
+
+// Inputs dy, x, gamma, beta, mean, inverse.
+class NormGradient : public NormBase {
+ public:
+  using NormBase::NormBase;
+  void Compute(OpKernelContext* c) override {
+    const Tensor& x = c->input(1);
+    const int64_t n = x.dim_size(0), channels = x.dim_size(x.dims() - 1);
+    const int64_t rows = x.NumElements() / std::max<int64_t>(1, n * channels);
+    Tensor *dx, *dgamma, *dbeta;
+    OP_REQUIRES_OK(c, c->allocate_output(0, x.shape(), &dx));
+    OP_REQUIRES_OK(c, c->allocate_output(1, TensorShape({channels}), &dgamma));
+    OP_REQUIRES_OK(c, c->allocate_output(2, TensorShape({channels}), &dbeta));
+    kernels().norm_gradient(in(c, 0), in(c, 1), in(c, 2), in(c, 3), in(c, 4), in(c, 5), n, rows, channels, groups_,
+                            relu_, data(dx), data(dgamma), data(dbeta), threads_of(c));
+  }
+};
+
+class ReluGradient : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext* c) override {
+    Tensor* dx;
+    OP_REQUIRES_OK(c, c->allocate_output(0, c->input(0).shape(), &dx));
+    const float *dy = in(c, 0), *y = in(c, 1);
+    float* out = data(dx);
+    threads_of(c)(dx->NumElements(), 1, [&](int64_t b, int64_t e) { kernels().relu_gradient(dy + b, y + b, e - b, out + b); });
+  }
+};
+
+class Add : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext* c) override {
+    Tensor* sum;
+    OP_REQUIRES_OK(c, c->allocate_output(0, c->input(0).shape(), &sum));
+    const float *a = in(c, 0), *b = in(c, 1);
+    float* out = data(sum);
+    threads_of(c)(sum->NumElements(), 1, [&](int64_t i, int64_t e) { kernels().add(a + i, b + i, e - i, out + i); });
+  }
+};
+
+// All variables of an optimizer in one call: inputs in groups of `count` (variables, gradients, moments...).
+class Sgd : public OpKernel {
+ public:
+  explicit Sgd(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("count", &count_));
+    OP_REQUIRES_OK(c, c->GetAttr("learning_rate", &rate_));
+    OP_REQUIRES_OK(c, c->GetAttr("momentum", &momentum_));
+    OP_REQUIRES_OK(c, c->GetAttr("weight_decay", &decay_));
+    OP_REQUIRES_OK(c, c->GetAttr("nesterov", &nesterov_));
+  }
+  void Compute(OpKernelContext* c) override {
+    const Parallel parallel = threads_of(c);
+    for (int64_t i = 0; i < count_; ++i) {
+      const Tensor& variable = c->input(i);
+      Tensor *w, *v;
+      OP_REQUIRES_OK(c, c->allocate_output(i, variable.shape(), &w));
+      OP_REQUIRES_OK(c, c->allocate_output(count_ + i, variable.shape(), &v));
+      const float *w0 = in(c, i), *g = in(c, count_ + i), *v0 = in(c, 2 * count_ + i);
+      float *w1 = data(w), *v1 = data(v);
+      const auto run = [&](int64_t b, int64_t e) {
+        kernels().sgd(w0 + b, g + b, v0 + b, e - b, rate_, momentum_, decay_, nesterov_, w1 + b, v1 + b);
+      };
+      if (variable.NumElements() < 16384) run(0, variable.NumElements());
+      else parallel(variable.NumElements(), 2, run);
+    }
+  }
+
+ private:
+  int64_t count_;
+  float rate_, momentum_, decay_;
+  bool nesterov_;
+};
+
+class AdamW : public OpKernel {
+ public:
+  explicit AdamW(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("count", &count_));
+    OP_REQUIRES_OK(c, c->GetAttr("options", &options_));
+  }
+  void Compute(OpKernelContext* c) override {
+    const Parallel parallel = threads_of(c);
+    const std::vector<float>& o = options_;  // rate, beta1, beta2, epsilon, decay, correction1, correction2
+    for (int64_t i = 0; i < count_; ++i) {
+      const Tensor& variable = c->input(i);
+      Tensor* out[3];
+      for (int k = 0; k < 3; ++k) OP_REQUIRES_OK(c, c->allocate_output(k * count_ + i, variable.shape(), &out[k]));
+      const float *w = in(c, i), *g = in(c, count_ + i), *m = in(c, 2 * count_ + i), *v = in(c, 3 * count_ + i);
+      float *w1 = data(out[0]), *m1 = data(out[1]), *v1 = data(out[2]);
+      parallel(variable.NumElements(), 8, [&](int64_t b, int64_t e) {
+        kernels().adamw(w + b, g + b, m + b, v + b, e - b, o[0], o[1], o[2], o[3], o[4], o[5], o[6], w1 + b, m1 + b, v1 + b);
+      });
+    }
+  }
+
+ private:
+  int64_t count_;
+  std::vector<float> options_;
+};
+
+class Ema : public OpKernel {
+ public:
+  explicit Ema(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("count", &count_));
+    OP_REQUIRES_OK(c, c->GetAttr("decay", &decay_));
+  }
+  void Compute(OpKernelContext* c) override {
+    const Parallel parallel = threads_of(c);
+    for (int64_t i = 0; i < count_; ++i) {
+      Tensor* out;
+      OP_REQUIRES_OK(c, c->allocate_output(i, c->input(i).shape(), &out));
+      const float *target = in(c, i), *source = in(c, count_ + i);
+      float* result = data(out);
+      parallel(out->NumElements(), 1, [&](int64_t b, int64_t e) {
+        kernels().ema(target + b, source + b, e - b, decay_, result + b);
+      });
+    }
+  }
+
+ private:
+  int64_t count_;
+  float decay_;
+};
+
+constexpr int64_t kSumParts = 16;
+constexpr int64_t kMostClasses = 64;
+
+class SegmentationSums : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext* c) override {
+    const Tensor& logits = c->input(0);
+    const Tensor& labels = c->input(1);
+    const int64_t channels = logits.dim_size(logits.dims() - 1), voxels = labels.NumElements();
+    OP_REQUIRES(c, channels <= kMostClasses && logits.NumElements() == voxels * channels,
+                absl::InvalidArgumentError("SemisegSegmentationSums: shapes"));
+    const int32_t* y = labels.flat<int32_t>().data();
+    for (int64_t i = 0; i < voxels; ++i)
+      OP_REQUIRES(c, y[i] >= 0 && y[i] < channels,
+                  absl::InvalidArgumentError("labels hold " + std::to_string(y[i]) + ", outside 0.." + std::to_string(channels - 1)));
+    Tensor* out[5];
+    OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({}), &out[0]));
+    for (int k = 1; k < 5; ++k) OP_REQUIRES_OK(c, c->allocate_output(k, TensorShape({channels}), &out[k]));
+    const float* z = in(c, 0);
+    const int64_t width = 1 + 4 * channels;
+    std::vector<double> sums(kSumParts * width, 0.0);
+    threads_of(c)(kSumParts, voxels * channels, [&](int64_t b, int64_t e) {
+      for (int64_t part = b; part < e; ++part)
+        kernels().segmentation_sums(z, y, voxels * part / kSumParts, voxels * (part + 1) / kSumParts, channels, sums.data() + part * width);
+    });
+    for (int64_t part = 1; part < kSumParts; ++part)
+      for (int64_t k = 0; k < width; ++k) sums[k] += sums[part * width + k];
+    out[0]->scalar<float>()() = static_cast<float>(sums[0]);
+    for (int64_t ch = 0; ch < channels; ++ch)
+      for (int k = 0; k < 4; ++k) data(out[k + 1])[ch] = static_cast<float>(sums[1 + 4 * ch + k]);
+  }
+};
+
+// Inputs logits, labels, dCrossEntropy, dIntersection, dSquares, dSums.
+class SegmentationSumsGradient : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext* c) override {
+    const Tensor& logits = c->input(0);
+    const int64_t channels = logits.dim_size(logits.dims() - 1), voxels = c->input(1).NumElements();
+    Tensor* out;
+    OP_REQUIRES_OK(c, c->allocate_output(0, logits.shape(), &out));
+    const float* z = in(c, 0);
+    const int32_t* y = c->input(1).flat<int32_t>().data();
+    const float d = c->input(2).scalar<float>()();
+    const float *di = in(c, 3), *dq = in(c, 4), *ds = in(c, 5);
+    float* dz = data(out);
+    threads_of(c)(voxels, 8 * channels, [&](int64_t b, int64_t e) {
+      kernels().segmentation_gradient(z, y, b, e, channels, d, di, dq, ds, dz);
+    });
+  }
+};
+
+#define SEMISEG_KERNEL(name, type) REGISTER_KERNEL_BUILDER(Name(name).Device(tensorflow::DEVICE_CPU), type)
+
+REGISTER_OP("SemisegConv3D").Input("x: float").Input("filter: float").Output("y: float")
+    .Attr("stride: int").Attr("padding: list(int)").Attr("shape: list(int)").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegConv3D", ConvForward);
+REGISTER_OP("SemisegConv3DInputGradient").Input("dy: float").Input("filter: float").Output("dx: float")
+    .Attr("stride: int").Attr("padding: list(int)").Attr("shape: list(int)").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegConv3DInputGradient", ConvInputGradient);
+REGISTER_OP("SemisegConv3DFilterGradient").Input("x: float").Input("dy: float").Output("df: float")
+    .Attr("stride: int").Attr("padding: list(int)").Attr("shape: list(int)").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegConv3DFilterGradient", ConvFilterGradient);
+REGISTER_OP("SemisegNorm").Input("x: float").Input("gamma: float").Input("beta: float").Output("y: float").Output("mean: float").Output("inverse: float")
+    .Attr("epsilon: float").Attr("groups: int").Attr("relu: bool").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegNorm", NormForward);
+REGISTER_OP("SemisegNormGradient").Input("dy: float").Input("x: float").Input("gamma: float").Input("beta: float").Input("mean: float").Input("inverse: float")
+    .Output("dx: float").Output("dgamma: float").Output("dbeta: float")
+    .Attr("epsilon: float").Attr("groups: int").Attr("relu: bool").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegNormGradient", NormGradient);
+REGISTER_OP("SemisegReluGradient").Input("dy: float").Input("y: float").Output("dx: float").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegReluGradient", ReluGradient);
+REGISTER_OP("SemisegAdd").Input("a: float").Input("b: float").Output("sum: float").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegAdd", Add);
+REGISTER_OP("SemisegSgd").Input("inputs: total * float").Output("outputs: results * float")
+    .Attr("total: int >= 1").Attr("results: int >= 1").Attr("count: int").Attr("learning_rate: float").Attr("momentum: float").Attr("weight_decay: float").Attr("nesterov: bool")
+    .SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegSgd", Sgd);
+REGISTER_OP("SemisegAdamW").Input("inputs: total * float").Output("outputs: results * float")
+    .Attr("total: int >= 1").Attr("results: int >= 1").Attr("count: int").Attr("options: list(float)").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegAdamW", AdamW);
+REGISTER_OP("SemisegEma").Input("inputs: total * float").Output("outputs: results * float")
+    .Attr("total: int >= 1").Attr("results: int >= 1").Attr("count: int").Attr("decay: float").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegEma", Ema);
+REGISTER_OP("SemisegSegmentationSums").Input("logits: float").Input("labels: int32")
+    .Output("cross_entropy: float").Output("intersection: float").Output("squares: float").Output("sums: float").Output("counts: float")
+    .SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegSegmentationSums", SegmentationSums);
+REGISTER_OP("SemisegSegmentationSumsGradient").Input("logits: float").Input("labels: int32").Input("d_cross_entropy: float")
+    .Input("d_intersection: float").Input("d_squares: float").Input("d_sums: float").Output("d_logits: float").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegSegmentationSumsGradient", SegmentationSumsGradient);
+
+}  // namespace
+}  // namespace semiseg
