@@ -1,12 +1,13 @@
 import { join } from "node:path";
 import { checkNumber, OptionError } from "@semiseg/errors";
-import { ExponentialMovingAverage, type Method } from "@semiseg/method";
+import type { Method } from "@semiseg/method";
 import { type Network, type Optimizer, RandomStream } from "@semiseg/nn";
 import type { InferenceOptions } from "../inference/predict-volume.js";
 import { disposeCheckpoint, latestCheckpoint, pruneCheckpoints, saveCheckpoint } from "../run/checkpoint.js";
 import { type ProgressBar, type ProgressStream, progressBar } from "../run/progress-bar.js";
 import { openRun } from "../run/run-folder.js";
 import { DivergenceError } from "../run/training-error.js";
+import { LocalAverage as ExponentialMovingAverage } from "./local-method.js";
 import { openRunLog } from "./run-log.js";
 import { type Best, captureRun, restoreRun } from "./run-state.js";
 import { type StepResult, trainStep } from "./train-step.js";
