@@ -1,6 +1,6 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync } from "node:fs";
 import { asDiskError } from "./training-error.js";
-import { writeAtomically } from "./write-atomically.js";
+import { writeAtomically, writeFully } from "./write-atomically.js";
 
 /** JSON text in which NaN, Infinity and -Infinity are the strings of those names (JSON itself has no way to say them). */
 export function encodeJson(value: unknown, space?: number): string {
@@ -52,7 +52,7 @@ export class JsonLinesLog {
   /** Throws DiskFullError when there is no space. */
   append(record: Readonly<Record<string, unknown>>): void {
     try {
-      writeSync(this.#handle, `${encodeJson(record)}\n`);
+      writeFully(this.#handle, new TextEncoder().encode(`${encodeJson(record)}\n`));
     } catch (error) {
       throw asDiskError(error, this.path);
     }

@@ -1,9 +1,10 @@
-import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { crc32c } from "./crc32c.js";
 import { bytesField, doubleField, type Field, floatField, integerField, message } from "./protobuf.js";
 import { asDiskError } from "./training-error.js";
+import { writeFully } from "./write-atomically.js";
 
 function masked(bytes: Uint8Array): number {
   const crc = crc32c(bytes);
@@ -73,7 +74,7 @@ export class TensorboardWriter {
   #event(step: number, payload: Field): void {
     const event = message(doubleField(1, Date.now() / 1000), integerField(2, step), payload);
     try {
-      writeSync(this.#handle, tfRecord(event));
+      writeFully(this.#handle, tfRecord(event));
     } catch (error) {
       throw asDiskError(error, this.path);
     }

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { asDiskError } from "./training-error.js";
 
@@ -14,6 +14,11 @@ export function syncFolder(folder: string): void {
   } catch {
     // Windows cannot open a folder; its renames are journalled.
   }
+}
+
+/** Writes all bytes: on a disk that runs full the system may take a part without an error, and only then refuse. */
+export function writeFully(handle: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(handle, bytes, done);
 }
 
 /** Writes a file and waits until it is on the disk. Throws DiskFullError when there is no space. */
