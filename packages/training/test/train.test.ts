@@ -139,6 +139,17 @@ eachBackend("train", () => {
     expect(losses()).toEqual(without);
   });
 
+  it("logs the gradient norm of each term when asked to, and that changes no loss", async () => {
+    await run(4);
+    const without = losses().map(({ loss }) => loss);
+    rmSync(folder, { recursive: true });
+    await run(4, { gradientNorms: true });
+    expect(losses().map(({ loss }) => loss)).toEqual(without);
+    for (const record of steps().slice(1))
+      for (const term of Object.values(record["terms"] as Record<string, { gradientNorm: number }>))
+        expect(term.gradientNorm).toBeGreaterThan(0);
+  });
+
   it("stops at a loss that is not finite, names the term and keeps the last good checkpoint", async () => {
     const bad = {
       ...consistencyTerm(),

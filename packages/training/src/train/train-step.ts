@@ -1,9 +1,15 @@
 import type { Batch } from "@semiseg/data";
-import type { Method } from "@semiseg/method";
-import type { Optimizer, RandomStream } from "@semiseg/nn";
-import { addN, cast, dispose, oneHot, slice, square, sum, type Tensor, tensor, tidy } from "@tensorflow/tfjs-core";
+import {
+  createStepContext,
+  type Method,
+  methodGradients,
+  NonFiniteLossError,
+  type OwnedStepContext,
+  type StepBatch,
+} from "@semiseg/method";
+import { type Optimizer, type RandomStream, withoutGradient } from "@semiseg/nn";
+import { addN, dispose, slice, square, sum, type Tensor, tensor, tidy } from "@tensorflow/tfjs-core";
 import { DivergenceError } from "../run/training-error.js";
-import { localGradients } from "./local-method.js";
 
 /** One term in one step. */
 export interface TermResult {
@@ -20,81 +26,106 @@ export interface StepResult {
   /** Sum of the weighted terms. */
   readonly loss: number;
   readonly terms: Readonly<Record<string, TermResult>>;
-  /** Norm of the whole gradient before clipping. */
+  /** Norm of the whole gradient. */
   readonly gradientNorm: number;
   /** Whatever terms logged. */
   readonly log: Readonly<Record<string, number>>;
 }
 
 /** What a step works on. */
-export interface StepOptions {
+export interface TrainStepOptions {
   readonly method: Method;
   readonly optimizer: Optimizer;
+  /** The teacher's average, if there is a teacher. */
   readonly average: { update(step: number): void } | null;
   readonly batch: Batch;
   readonly step: number;
   readonly maxSteps: number;
+  /** The run's stream; a step's numbers are forks of it by step. */
   readonly random: RandomStream;
-  readonly numClasses: number;
   readonly gradientNorms: boolean;
 }
 
-/** One optimizer step. Throws DivergenceError before anything is changed by a loss or gradient that is not finite. */
-export async function trainStep(options: StepOptions): Promise<StepResult> {
-  const { method, optimizer, average, batch, step, maxSteps, random, numClasses } = options;
+/** The batch as tensors, labelled items first. */
+function toTensors(batch: Batch): { readonly tensors: Tensor[]; readonly batch: StepBatch } {
   const image = tensor(batch.image, [...batch.imageShape]);
   const labels = tensor(batch.labels, [...batch.labelsShape], "int32");
-  const onehot = tidy(() => cast(oneHot(labels as never, numClasses), "float32"));
   const count = batch.labelsShape[0]!;
-  const labeled = slice(image, [0], [count]);
   const rest = batch.imageShape[0]! - count;
+  const labeled = slice(image, [0], [count]);
   const unlabeled = rest > 0 ? slice(image, [count], [rest]) : null;
-  const { loss, gradients, terms, log } = localGradients({
-    method,
+  image.dispose();
+  return {
+    tensors: [labels, labeled, ...(unlabeled ? [unlabeled] : [])],
     batch: {
-      image,
-      labeled: { image: labeled, labels, onehot, ids: batch.labeledIds },
+      labeled: { image: labeled, labels, ids: batch.labeledIds },
       unlabeled: unlabeled ? { image: unlabeled, ids: batch.unlabeledIds } : null,
     },
-    step,
-    maxSteps,
-    random,
-    numClasses,
-  });
-  const squares = tidy(() => addN(Object.values(gradients).map((g) => sum(square(g)))));
-  const [total] = await loss.data();
-  const gradientNorm = Math.sqrt((await squares.data())[0]!);
-  const results: Record<string, TermResult> = {};
-  for (const [name, { value, weight }] of Object.entries(terms)) {
-    const [number] = await value.data();
-    results[name] = { value: number!, weight, weighted: number! * weight };
-    value.dispose();
+  };
+}
+
+async function globalNorm(gradients: ReadonlyMap<string, Tensor>): Promise<number> {
+  if (gradients.size === 0) return 0;
+  const squares = tidy(() => addN([...gradients.values()].map((gradient) => sum(square(gradient)))));
+  const [value] = await squares.data();
+  squares.dispose();
+  return Math.sqrt(value!);
+}
+
+/** Terms whose own gradient is not finite; asked only when the sum's isn't, just before the run stops. */
+async function culprits(method: Method, open: (method: Method) => OwnedStepContext): Promise<string[]> {
+  const found: string[] = [];
+  for (const term of method.terms) {
+    const alone: Method = { ...method, terms: [term] };
+    const context = open(alone);
+    const { gradients } = await methodGradients(alone, context);
+    if (!Number.isFinite(await globalNorm(gradients))) found.push(term.name);
+    dispose([...gradients.values()]);
+    context.dispose();
   }
-  const culprits = Object.entries(results)
-    .filter(([, r]) => !Number.isFinite(r.weighted))
-    .map(([name]) => name);
-  const ok = culprits.length === 0 && Number.isFinite(gradientNorm);
-  if (ok) {
+  return found;
+}
+
+/**
+ * One optimizer step: losses and gradients, weights, teacher, then the terms' `afterStep` (inside `tidy` and without
+ * gradient: state tensors that they make there need `keep`).
+ *
+ * @throws DivergenceError naming the term when a loss or its gradient is not finite; no weight was changed by then.
+ */
+export async function trainStep(options: TrainStepOptions): Promise<StepResult> {
+  const { method, optimizer, average, step, maxSteps, random, gradientNorms } = options;
+  const { tensors, batch } = toTensors(options.batch);
+  const open = (of: Method): OwnedStepContext => createStepContext(of, batch, { step, maxSteps, random });
+  const context = open(method);
+  let gradients = new Map<string, Tensor>();
+  try {
+    const found = await methodGradients(method, context, { gradientNorms });
+    gradients = found.gradients;
+    const gradientNorm = await globalNorm(gradients);
+    if (!Number.isFinite(gradientNorm)) {
+      const terms = await culprits(method, open);
+      throw new DivergenceError(
+        `the gradient of ${terms.map((name) => `'${name}'`).join(", ") || "the loss"} is ${gradientNorm} at step ${step} although every loss is finite: no weight was changed`,
+        step,
+        terms,
+      );
+    }
     optimizer.apply(gradients, method.trainable.named, step);
     average?.update(step);
-  }
-  dispose([
-    image,
-    labels,
-    onehot,
-    labeled,
-    ...(unlabeled ? [unlabeled] : []),
-    loss,
-    squares,
-    ...(Object.values(gradients) as Tensor[]),
-  ]);
-  if (!ok)
-    throw new DivergenceError(
-      culprits.length > 0
-        ? `step ${step}: the loss of ${culprits.map((name) => `'${name}' (${results[name]!.value})`).join(", ")} is not finite; nothing was changed, and the last checkpoint is from before`
-        : `step ${step}: the gradient is not finite although every loss is; nothing was changed`,
-      step,
-      culprits,
+    withoutGradient(() => tidy(() => void method.terms.map((term) => term.afterStep?.(context))));
+    const log: Record<string, number> = {};
+    for (const [name, value] of context.logged)
+      log[name] = typeof value === "number" ? value : ((await value.data()) as Float32Array)[0]!;
+    const terms = Object.fromEntries(
+      found.terms.map(({ name, ...term }) => [name, { ...term, weighted: term.value * term.weight }] as const),
     );
-  return { loss: total!, terms: results, gradientNorm, log };
+    return { loss: found.total, terms, gradientNorm, log };
+  } catch (error) {
+    if (error instanceof NonFiniteLossError) throw new DivergenceError(error.message, step, [error.term]);
+    throw error;
+  } finally {
+    dispose([...gradients.values()]);
+    context.dispose();
+    dispose(tensors);
+  }
 }

@@ -1,13 +1,12 @@
 import { join } from "node:path";
-import { checkNumber, OptionError } from "@semiseg/errors";
-import type { Method } from "@semiseg/method";
+import { CompatibilityError, checkNumber, OptionError } from "@semiseg/errors";
+import { ExponentialMovingAverage, type Method } from "@semiseg/method";
 import { type Network, type Optimizer, RandomStream } from "@semiseg/nn";
 import type { InferenceOptions } from "../inference/predict-volume.js";
 import { disposeCheckpoint, latestCheckpoint, pruneCheckpoints, saveCheckpoint } from "../run/checkpoint.js";
 import { type ProgressBar, type ProgressStream, progressBar } from "../run/progress-bar.js";
 import { openRun } from "../run/run-folder.js";
 import { DivergenceError } from "../run/training-error.js";
-import { LocalAverage as ExponentialMovingAverage } from "./local-method.js";
 import { openRunLog } from "./run-log.js";
 import { type Best, captureRun, restoreRun } from "./run-state.js";
 import { type StepResult, trainStep } from "./train-step.js";
@@ -87,6 +86,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   if (validation) checkNumber("train", "validation.every", validation.every, { integer: true, min: 1 });
   if (validation && !data.validation)
     throw new OptionError("train: validation needs validation cases in data.validation, received none");
+  const classes = method.student.provides.classes;
+  if (classes !== data.classNames.length)
+    throw new CompatibilityError(
+      `train: the student has ${classes} classes, the data ${data.classNames.length} (${data.classNames.join(", ")})`,
+    );
   const random = new RandomStream(seed).fork("train");
   const run = openRun({ folder: options.run, resume, config: options.config, split: data.manifest });
   let bar = quiet;
@@ -134,8 +138,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           batch,
           step,
           maxSteps,
-          random: random.fork(step),
-          numClasses: data.classNames.length,
+          random,
           gradientNorms: options.gradientNorms ?? false,
         });
         const seconds = (performance.now() - began) / 1000;

@@ -1,5 +1,5 @@
 import { batchPlan, createBatchLoader, type Dataset, openDataset, restrictDataset } from "@semiseg/data";
-import type { Method, Term } from "@semiseg/method";
+import { composeMethod, type Method, type Term } from "@semiseg/method";
 import { type Optimizer, sgd } from "@semiseg/nn";
 import * as tf from "@tensorflow/tfjs-core";
 import { evaluationCases } from "../../src/evaluation/evaluation-cases.js";
@@ -49,21 +49,8 @@ export function consistencyTerm(): Term {
 
 /** A small mean teacher. */
 export function tinyMethod(terms: readonly Term[] = [supervisedTerm(), consistencyTerm()], classes = 3): Method {
-  const student = tinyNetwork(classes, 1);
-  const teacher = terms.some((term) => term.needs.teacher) ? student.clone() : null;
-  return {
-    name: "tiny",
-    student,
-    teacher: teacher ? { network: teacher, config: { decay: 0.9, buffers: "copy", mode: "train" } } : null,
-    auxiliary: null,
-    terms,
-    passes: "joint",
-    trainable: student,
-    dispose: () => {
-      student.dispose();
-      teacher?.dispose();
-    },
-  };
+  const teacher = terms.some((term) => term.needs.teacher) ? { teacher: { decay: 0.9 } } : {};
+  return composeMethod({ name: "tiny", student: tinyNetwork(classes, 1), terms, ...teacher });
 }
 
 /** 2-D phantoms with 3 classes: 6 training, 2 validation, 2 test cases. */
