@@ -82,7 +82,7 @@ export function chunkReader(name: string, inflation: Inflation, maxBytes: number
     try {
       const { done, value } = await chunks.next();
       if (done) return false;
-      pending = value as Uint8Array<ArrayBuffer>;
+      pending = new Uint8Array(value.buffer as ArrayBuffer, value.byteOffset, value.byteLength);
       produced += value.length;
       return true;
     } catch (cause) {

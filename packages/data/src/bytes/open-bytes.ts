@@ -4,13 +4,16 @@ import { inNode, nodeFs, nodeZlib } from "./node-modules.js";
 
 export const isGzip = (bytes: Uint8Array): boolean => bytes[0] === 0x1f && bytes[1] === 0x8b;
 
+/** Never a Buffer, whose `slice` shares memory where an array's copies. */
+const plain = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
 /** The raw content of a path, size checked first, or the given bytes. */
 export async function loadBytes(
   source: string | Uint8Array | ArrayBuffer,
   maxBytes: number,
 ): Promise<{ name: string; bytes: Uint8Array }> {
   if (typeof source !== "string") {
-    const bytes = source instanceof Uint8Array ? source : new Uint8Array(source);
+    const bytes = source instanceof Uint8Array ? plain(source) : new Uint8Array(source);
     return { name: "<bytes>", bytes };
   }
   if (!inNode) throw new DataError(`${source}: paths can be read in Node only; pass the bytes`);
@@ -18,7 +21,7 @@ export async function loadBytes(
   try {
     const { size } = await fs.stat(source);
     checkSize(source, "the file", size, maxBytes);
-    return { name: source, bytes: await fs.readFile(source) };
+    return { name: source, bytes: plain(await fs.readFile(source)) };
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;

@@ -1,114 +1,87 @@
 import { DataError } from "@semiseg/errors";
-import type { Dataset as H5Dataset, File as H5File, Group as H5Group } from "h5wasm";
 import { diagonalAffine } from "../affine.js";
-import { checkSize } from "../bytes/byte-reader.js";
-import { dataTypeOf } from "../bytes/typed-values.js";
+import { ARRAYS, dataTypeOf, typedValues } from "../bytes/typed-values.js";
 import type { TypedArray, Volume } from "../types.js";
+import { H5Bytes } from "./hdf5/h5-bytes.js";
+import { h5Values, isDatasetHeader } from "./hdf5/h5-dataset.js";
+import { h5Links, h5Messages } from "./hdf5/h5-object.js";
+import { halfToNumber } from "./read-npy.js";
 
-export const isHdf5 = (bytes: Uint8Array): boolean =>
-  [0x89, 0x48, 0x44, 0x46, 13, 10, 26, 10].every((b, i) => bytes[i] === b);
+const SIGNATURE = [0x89, 0x48, 0x44, 0x46, 13, 10, 26, 10];
 
-let counter = 0;
+/** Where the file proper begins: at 0, or after a user block (MATLAB writes one of 512 bytes); -1 for other files. */
+function startOf(bytes: Uint8Array): number {
+  for (let at = 0; at + 8 <= bytes.length && at <= 1 << 20; at = at === 0 ? 512 : at * 2)
+    if (SIGNATURE.every((b, i) => bytes[at + i] === b)) return at;
+  return -1;
+}
 
-/** Names of the numeric data sets, with folders. */
-function listed(group: H5Group, prefix = "", depth = 0): string[] {
-  if (depth > 8) return [];
-  return group.keys().flatMap((key) => {
-    const item = group.get(key) as (H5Group & { keys?: unknown }) | H5Dataset | null;
-    if (item && "keys" in item && typeof item.keys === "function") return listed(item, `${prefix}${key}/`, depth + 1);
-    return item ? [prefix + key] : [];
-  });
+export const isHdf5 = (bytes: Uint8Array): boolean => startOf(bytes) >= 0;
+
+/** Reads the superblock into `h5`; returns the root group's object header. */
+function superblock(h5: H5Bytes, start: number): number {
+  const version = h5.u8(start + 8);
+  if (version > 3) throw h5.unsupported(`superblock version ${version}`);
+  const old = version < 2;
+  h5.offsetSize = h5.u8(start + (old ? 13 : 9));
+  h5.lengthSize = h5.u8(start + (old ? 14 : 10));
+  if (![2, 4, 8].includes(h5.offsetSize) || ![2, 4, 8].includes(h5.lengthSize))
+    throw h5.damaged(`offsets of ${h5.offsetSize} and lengths of ${h5.lengthSize} bytes`);
+  const at = start + (old ? (version === 1 ? 28 : 24) : 12);
+  h5.base = h5.address(at);
+  if (h5.base !== start) throw h5.damaged(`base address ${h5.base}, expected ${start}`);
+  const end = h5.uint(at + 2 * h5.offsetSize, h5.offsetSize); // counts from the file's first byte
+  if (end > h5.bytes.length)
+    throw new DataError(
+      `${h5.name}: the file is truncated: it should have ${end} bytes and has ${h5.bytes.length} (${end - h5.bytes.length} missing)`,
+    );
+  return h5.address(at + (old ? 5 : 3) * h5.offsetSize);
+}
+
+/** Names of the numeric data sets (with their groups) and their object headers. */
+function datasets(h5: H5Bytes, header: number, prefix: string, depth: number, out: Map<string, number>): void {
+  for (const [name, address] of h5Links(h5, h5Messages(h5, header))) {
+    if (address < 0) continue;
+    const messages = h5Messages(h5, address);
+    if (isDatasetHeader(messages)) out.set(prefix + name, address);
+    else if (depth < 8) datasets(h5, address, `${prefix}${name}/`, depth + 1, out);
+  }
 }
 
 /**
- * Reads one data set of an HDF5 file: `member`, else 'image', else the only one. Spacing from an attribute 'spacing' of
- * the data set where there is one, else 1; no orientation.
+ * Reads one data set of an HDF5 file: `member`, else 'image', else the only one. Numbers of any size, contiguous,
+ * compact or chunked, with deflate, shuffle, LZF and checksums; spacing 1, no orientation.
  */
 export async function readHdf5(
   name: string,
   bytes: Uint8Array,
-  member: string | undefined,
+  wanted: string | undefined,
   maxBytes: number,
 ): Promise<Volume> {
-  const h5 = (await import("h5wasm")).default;
-  const { FS } = (await h5.ready) as unknown as {
-    FS: { writeFile(p: string, b: Uint8Array): void; unlink(p: string): void };
-  };
-  const path = `/semiseg-${counter++}.h5`;
-  FS.writeFile(path, bytes);
-  let file: H5File | null = null;
-  try {
-    file = new h5.File(path, "r");
-    if (!(file.file_id > 0n || Number(file.file_id) > 0)) throw new Error("the library cannot open it");
-    return readMember(name, file, member, bytes.length, maxBytes);
-  } catch (cause) {
-    if (cause instanceof DataError) throw cause;
-    throw new DataError(`${name}: damaged HDF5 file (${(cause as Error).message ?? cause})`, { cause });
-  } finally {
-    try {
-      file?.close();
-    } catch {
-      // A damaged file may not close; its memory goes with the next line.
-    }
-    FS.unlink(path);
-  }
-}
-
-function readMember(
-  name: string,
-  file: H5File,
-  wanted: string | undefined,
-  fileSize: number,
-  maxBytes: number,
-): Volume {
-  const names = listed(file);
-  const member = wanted ?? (names.includes("image") ? "image" : names.length === 1 ? names[0]! : undefined);
-  if (member === undefined || !names.includes(member))
+  const h5 = new H5Bytes(name, bytes);
+  const found = new Map<string, number>();
+  datasets(h5, superblock(h5, startOf(bytes)), "", 0, found);
+  const names = [...found.keys()];
+  const member = wanted ?? (found.has("image") ? "image" : names.length === 1 ? names[0]! : undefined);
+  if (member === undefined || !found.has(member))
     throw new DataError(
       `${name}: ${wanted === undefined ? "several data sets and no 'image'; name one after '#'" : `no data set '${wanted}'`} (it has ${names.slice(0, 12).join(", ") || "none"})`,
     );
   const label = `${name}#${member}`;
-  const dataset = file.get(member) as H5Dataset;
-  const shape = [...(dataset.shape ?? [])];
-  if (shape.length < 1 || shape.length > 7 || shape.some((n) => !Number.isSafeInteger(n) || n < 1))
-    throw new DataError(`${label}: the shape is [${shape.join(", ")}], expected one to seven positive sizes`);
-  const { size } = dataset.metadata;
-  const values = shape.reduce((a, b) => a * b, 1);
-  checkSize(label, "the data set", values * size, maxBytes);
-  if (values * size > fileSize * 1032 + 65536)
-    throw new DataError(
-      `${label}: the file is truncated or its header damaged: [${shape.join(", ")}] cannot be in ${fileSize} bytes`,
-    );
-  const value = dataset.value as unknown;
-  const data = plainNumbers(label, value);
-  if (data.length !== values) throw new DataError(`${label}: ${data.length} values for shape [${shape.join(", ")}]`);
-  const spacing = spacingOf(dataset, shape);
+  const { shape, stored, littleEndian, bytes: raw } = await h5Values(h5, h5Messages(h5, found.get(member)!), maxBytes);
+  let data: TypedArray;
+  if (stored === "float16") data = Float32Array.from(typedValues(label, raw, "uint16", littleEndian), halfToNumber);
+  else {
+    const view = typedValues(label, raw, stored, littleEndian);
+    data = new ARRAYS[dataTypeOf(view)](view); // a copy: the file's bytes are not kept alive by a small array
+  }
+  const spacing = shape.slice(0, 3).map(() => 1);
   return {
     data,
     shape,
     spacing,
     affine: diagonalAffine(spacing),
     dtype: dataTypeOf(data),
-    meta: { source: label, format: "hdf5", storedDtype: String(dataset.dtype), affineSource: "none" },
+    meta: { source: label, format: "hdf5", storedDtype: stored, littleEndian, affineSource: "none" },
   };
-}
-
-function plainNumbers(label: string, value: unknown): TypedArray {
-  if (value instanceof BigInt64Array || value instanceof BigUint64Array) {
-    const out = Float64Array.from(value as BigInt64Array, Number);
-    if (!out.every(Number.isSafeInteger)) throw new DataError(`${label}: 64-bit integers beyond 2^53 would be rounded`);
-    return out;
-  }
-  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return value as TypedArray;
-  if (Array.isArray(value) && value.every((x) => typeof x === "boolean" || typeof x === "number"))
-    return Uint8Array.from(value as number[], Number);
-  throw new DataError(`${label}: the data set does not hold plain numbers`);
-}
-
-function spacingOf(dataset: H5Dataset, shape: readonly number[]): number[] {
-  const plain = shape.slice(0, 3).map(() => 1);
-  const value = dataset.attrs["spacing"]?.value as ArrayLike<number> | undefined;
-  if (!value || value.length !== plain.length) return plain;
-  const spacing = Array.from(value, Number);
-  return spacing.every((s) => Number.isFinite(s) && s > 0) ? spacing : plain;
 }

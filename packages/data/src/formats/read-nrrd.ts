@@ -45,7 +45,7 @@ export async function readNrrd(
   maxBytes: number,
   ignoreTrailing: boolean,
 ): Promise<Volume> {
-  const { lines, end } = textHeader(name, bytes, (line) => line === "");
+  const { lines, end } = textHeader(name, bytes, (line) => line === "", true);
   const fields = new Map<string, string>();
   for (const line of lines.slice(1)) {
     if (line.startsWith("#") || line.includes(":=")) continue;

@@ -3,11 +3,15 @@ import { DataError } from "@semiseg/errors";
 /** Longest text header that is looked at. */
 const MAX_HEADER = 1 << 20;
 
-/** Bytes of a text header up to and with the line for which `isLast` holds, as lines, and where the data begins. */
+/**
+ * Bytes of a text header up to and with the line for which `isLast` holds, as lines, and where the data begins. With
+ * `mayEnd` the end of the file also ends the header.
+ */
 export function textHeader(
   name: string,
   bytes: Uint8Array,
   isLast: (line: string) => boolean,
+  mayEnd = false,
 ): { lines: string[]; end: number } {
   const lines: string[] = [];
   const decoder = new TextDecoder("latin1");
@@ -21,6 +25,7 @@ export function textHeader(
     lines.push(line);
     if (stop < 0) break;
   }
+  if (mayEnd && bytes.length <= MAX_HEADER) return { lines, end: bytes.length };
   throw new DataError(`${name}: the text header does not end`);
 }
 

@@ -21,14 +21,20 @@ export function nrrdParts(
 ): { header: string; data: Uint8Array } {
   const { shape, affine, data } = volume;
   const spatial = Math.min(3, shape.length);
-  const signs = [-1, -1, 1];
-  const vector = (at: (r: number) => number) => `(${[0, 1, 2].map((r) => at(r) * signs[r]! + 0).join(",")})`;
+  // Two axes have no named space: ITK refuses planes in a three-dimensional one.
+  const world = spatial;
+  const signs = spatial === 3 ? [-1, -1, 1] : [1, 1, 1];
+  const vector = (at: (r: number) => number) =>
+    `(${[0, 1, 2]
+      .slice(0, world)
+      .map((r) => at(r) * signs[r]! + 0)
+      .join(",")})`;
   const directions = shape.map((_, a) => (a < spatial ? vector((r) => affine[4 * r + a]!) : "none"));
   const header = [
     "NRRD0004",
     `type: ${NAMES[volume.dtype]}`,
     `dimension: ${shape.length}`,
-    "space: left-posterior-superior",
+    spatial === 3 ? "space: left-posterior-superior" : `space dimension: ${world}`,
     `sizes: ${shape.join(" ")}`,
     `space directions: ${directions.join(" ")}`,
     `kinds: ${shape.map((_, a) => (a < spatial ? "domain" : "list")).join(" ")}`,
