@@ -273,13 +273,12 @@ describe("fused updates", () => {
       beta2: 0.99,
       epsilon: 1e-8,
       weightDecay: 0.1,
-      correction1: 0.5,
-      correction2: 0.2,
+      step: 3,
     };
     const [out] = kernel(FUSED_ADAMW, inputs, attrs);
     const expected = w.map((x, i) => {
       const [first, second] = [0.9 * m[i]! + 0.1 * g[i]!, 0.99 * v[i]! + 0.01 * g[i]! ** 2];
-      return x * (1 - 0.001) - (0.01 * (first / 0.5)) / (Math.sqrt(second / 0.2) + 1e-8);
+      return x * (1 - 0.001) - (0.01 * (first / (1 - 0.9 ** 3))) / (Math.sqrt(second / (1 - 0.99 ** 3)) + 1e-8);
     });
     expect(worst(out!.dataSync(), expected)).toBeLessThan(1e-5);
   });

@@ -175,10 +175,11 @@ function registerUpdates(): void {
   register(FUSED_ADAMW, ({ inputs, attrs, backend }) => {
     const count = attrs["count"] as number;
     const all = grouped(inputs, ["variable", "gradient", "first", "second"], count);
-    const names = ["learningRate", "beta1", "beta2", "epsilon", "weightDecay", "correction1", "correction2"];
+    const { learningRate, beta1, beta2, epsilon, weightDecay, step } = attrs as Record<string, number>;
+    const corrections = [1 - beta1! ** step!, 1 - beta2! ** step!];
     return run(backend, "SemisegAdamW", all, 3 * count, {
       ints: { total: all.length, results: 3 * count, count },
-      floats: { options: names.map((name) => attrs[name]) },
+      floats: { options: [learningRate, beta1, beta2, epsilon, weightDecay, ...corrections] },
     });
   });
   register(FUSED_EMA, ({ inputs, attrs, backend }) => {
