@@ -10,6 +10,7 @@ import {
   sqrt,
   square,
   sub,
+  type Tensor,
   tidy,
 } from "@tensorflow/tfjs-core";
 import { withoutGradient } from "../without-gradient.js";
@@ -48,7 +49,12 @@ export function adamW(options: AdamWOptions): Optimizer {
       inputs[`second${i}`] = slots.at("second", update);
     }
     const attrs = { count: updates.length, learningRate: rate, beta1, beta2, epsilon, weightDecay, step: updatesDone };
-    engine().runKernel(FUSED_ADAMW, inputs, attrs as unknown as NamedAttrMap);
+    const out = engine().runKernel(FUSED_ADAMW, inputs, attrs as unknown as NamedAttrMap) as unknown as Tensor[];
+    for (const [i, { variable, name }] of updates.entries()) {
+      variable.assign(out[i]!);
+      slots.set("first", name, out[updates.length + i]!);
+      slots.set("second", name, out[2 * updates.length + i]!);
+    }
   };
 
   const composed = (update: Update, rate: number): void => {
@@ -75,6 +81,7 @@ export function adamW(options: AdamWOptions): Optimizer {
         }),
       );
     },
+    rate: (step) => rateAt("adamW", learningRate, step),
     saveState: () => slots.save({ updatesDone }),
     loadState: (state) => {
       const saved = slots.load(state)["updatesDone"];

@@ -21,6 +21,8 @@ export interface Optimizer {
    * @param step - counted from 0; decides the learning rate.
    */
   apply(gradients: NamedGradients, named: ReadonlyMap<string, Variable>, step: number): void;
+  /** The learning rate of a step, for logs. */
+  rate(step: number): number;
   saveState(): OptimizerState;
   /** Copies a saved state. Throws CheckpointError when it belongs to another kind of optimizer. */
   loadState(state: OptimizerState): void;

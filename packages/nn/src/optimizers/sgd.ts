@@ -43,7 +43,11 @@ export function sgd(options: SgdOptions): Optimizer {
       inputs[`velocity${i}`] = slots.at("velocity", update);
     }
     const attrs = { count: updates.length, learningRate: rate, momentum, weightDecay, nesterov };
-    engine().runKernel(FUSED_SGD, inputs, attrs as unknown as NamedAttrMap);
+    const out = engine().runKernel(FUSED_SGD, inputs, attrs as unknown as NamedAttrMap) as unknown as Tensor[];
+    for (const [i, { variable, name }] of updates.entries()) {
+      variable.assign(out[i]!);
+      slots.set("velocity", name, out[updates.length + i]!);
+    }
   };
 
   const composed = (update: Update, rate: number): void => {
@@ -70,6 +74,7 @@ export function sgd(options: SgdOptions): Optimizer {
         }),
       );
     },
+    rate: (step) => rateAt("sgd", learningRate, step),
     saveState: () => slots.save(),
     loadState: (state) => void slots.load(state),
     dispose: () => slots.dispose(),
