@@ -66,6 +66,7 @@ eachBackend("train", () => {
       expect(consistency!.weight).toBe(Math.min(1, Number(record["step"]) / 5));
       expect(ce!.weighted + consistency!.weighted).toBeCloseTo(Number(record["loss"]), 5);
       expect(record["gradientNorm"]).toBeGreaterThan(0);
+      expect(record["lr"]).toBeCloseTo(0.1 * 0.95 ** Number(record["step"]), 12);
       expect(record["stepsPerSecond"]).toBeGreaterThan(0);
     }
     const ce = (from: number, to: number): number =>

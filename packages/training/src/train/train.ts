@@ -142,7 +142,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           gradientNorms: options.gradientNorms ?? false,
         });
         const seconds = (performance.now() - began) / 1000;
-        log.step(step, result, { stepsPerSecond: 1 / seconds, waitedMs: batch.waitedMs });
+        log.step(step, result, { lr: optimizer.rate(step), stepsPerSecond: 1 / seconds, waitedMs: batch.waitedMs });
         options.onStep?.(step, result);
         step++;
         const weighted = Object.entries(result.terms).map(([name, term]) => [name, term.weighted] as const);
