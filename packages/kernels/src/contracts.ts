@@ -37,7 +37,7 @@ export const FUSED_SGD = "SemisegFusedSgd";
 
 /**
  * AdamW: inputs { variable0.., gradient0.., first0.., second0.. }, attrs { count, learningRate, beta1, beta2, epsilon,
- * weightDecay, correction1, correction2 } (1 - beta^t) -> [new variables.., new first.., new second..].
+ * weightDecay, step } (updates done, this one included) -> [new variables.., new first.., new second..].
  */
 export const FUSED_ADAMW = "SemisegFusedAdamw";
 

@@ -1,3 +1,8 @@
 /** Schedules, EMA teachers, loss terms and composeMethod. @packageDocumentation */
+export * from "./compose-method.js";
+export * from "./exponential-moving-average.js";
 export * from "./method.js";
+export * from "./method-gradients.js";
+export * from "./schedules.js";
+export * from "./step-context.js";
 export * from "./term.js";

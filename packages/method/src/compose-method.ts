@@ -1,0 +1,74 @@
+import { CompatibilityError, checkChoice, checkNumber, OptionError } from "@semiseg/errors";
+import { type Module, moduleOf, type Network } from "@semiseg/nn";
+import { checkNeeds } from "./check-needs.js";
+import type { Method, TeacherConfig } from "./method.js";
+import type { Term } from "./term.js";
+
+/** What {@link composeMethod} takes. */
+export interface MethodConfig {
+  readonly name: string;
+  readonly student: Network;
+  /** An exponential-moving-average copy of the student. */
+  readonly teacher?: TeacherConfig;
+  /** A second network, trained beside the student and dropped at test time. */
+  readonly auxiliary?: Network;
+  readonly terms: readonly Term[];
+}
+
+/**
+ * Joins networks and loss terms into a method and checks that they fit before any step is made.
+ *
+ * @throws CompatibilityError naming the two parts that do not fit and the remedy; OptionError for a bad teacher option.
+ */
+export function composeMethod(config: MethodConfig): Method {
+  const { name, student, teacher, auxiliary, terms } = config;
+  if (terms.length === 0)
+    throw new CompatibilityError(`${name}: there are no terms, so nothing could be learned: add one`);
+  if (student.provides.classes < 2)
+    throw new CompatibilityError(
+      `${name}: the student has ${student.provides.classes} output class, over which a softmax is constant: use outChannels: 2 (background and foreground)`,
+    );
+  const names = new Set<string>();
+  for (const term of terms) {
+    if (names.has(term.name)) throw new CompatibilityError(`${name}: two terms are called '${term.name}': rename one`);
+    names.add(term.name);
+    checkNeeds(term, { name, student, teacher, auxiliary });
+  }
+  if (auxiliary && auxiliary.provides.classes !== student.provides.classes)
+    throw new CompatibilityError(
+      `${name}: the auxiliary network has ${auxiliary.provides.classes} classes, the student ${student.provides.classes}: build both with the same outChannels`,
+    );
+  const separate = terms.find(({ needs }) => needs.passes === "separate");
+  const joint = terms.find(({ needs }) => needs.passes === "joint");
+  if (separate && joint)
+    throw new CompatibilityError(
+      `${name}: the term '${separate.name}' needs one pass per half of the batch, '${joint.name}' one pass over all of it: use only one of them, or an option of theirs that allows the other`,
+    );
+  const parts: Record<string, Module | undefined> = { student, auxiliary };
+  for (const term of terms)
+    for (const [key, module] of Object.entries(term.modules ?? {})) parts[`terms.${term.name}.${key}`] = module;
+  const trainable = moduleOf(parts);
+  const built = teacher ? { network: student.clone(), config: teacherConfig(name, teacher) } : null;
+  return {
+    name,
+    student,
+    teacher: built,
+    auxiliary: auxiliary ?? null,
+    terms,
+    passes: separate ? "separate" : "joint",
+    trainable,
+    dispose: () => {
+      trainable.dispose();
+      built?.network.dispose();
+    },
+  };
+}
+
+function teacherConfig(name: string, teacher: TeacherConfig): Required<TeacherConfig> {
+  const { decay = 0.99, buffers = "copy", mode = "train" } = teacher;
+  checkNumber(name, "teacher.decay", decay, { min: 0, max: 1 });
+  checkChoice(name, "teacher.buffers", buffers, ["copy", "ema", "own"]);
+  checkChoice(name, "teacher.mode", mode, ["train", "eval"]);
+  if (decay === 1) throw new OptionError(`${name}: teacher.decay 1 would never move the teacher: use a value below 1`);
+  return { decay, buffers, mode };
+}

@@ -1,0 +1,241 @@
+import { CompatibilityError, checkNumber, DataError, ShapeError } from "@semiseg/errors";
+import { type Network, type NetworkOutput, type RandomStream, withoutGradient } from "@semiseg/nn";
+import {
+  cast,
+  clone,
+  concat,
+  dispose,
+  keep,
+  oneHot,
+  reshape,
+  type Scalar,
+  slice,
+  Tensor,
+  tidy,
+} from "@tensorflow/tfjs-core";
+import type { Method } from "./method.js";
+import type { LabeledBatch, Passes, StepContext, UnlabeledBatch } from "./term.js";
+
+/** A batch as tensors; the caller keeps owning them. */
+export interface StepBatch {
+  readonly labeled: {
+    /** `[B, ...S, channels]`. */
+    readonly image: Tensor;
+    /** int32 `[B, ...S]`. */
+    readonly labels: Tensor;
+    readonly ids: readonly string[];
+  };
+  readonly unlabeled: { readonly image: Tensor; readonly ids: readonly string[] } | null;
+}
+
+/** Options of {@link createStepContext}. */
+export interface StepOptions {
+  /** Counted from 0. */
+  readonly step: number;
+  readonly maxSteps: number;
+  /** The run's stream; the context forks it by step, so that a resumed run draws the same numbers. */
+  readonly random: RandomStream;
+}
+
+/** A context with what the loop around the terms needs. */
+export interface OwnedStepContext extends StepContext {
+  /** What terms logged, numbers and scalars. */
+  readonly logged: ReadonlyMap<string, number | Scalar>;
+  /**
+   * Forgets passes that carry gradients and shared values, so that a new backward pass can run through them. Running
+   * statistics are updated by the first forward pass of a view only.
+   */
+  forgetGradients(): void;
+  /** Frees every pass, shared value and logged tensor. */
+  dispose(): void;
+}
+
+const outputs = (output: NetworkOutput): Tensor[] => [
+  output.logits,
+  ...Object.values(output.features),
+  ...Object.values(output.heads),
+];
+
+const mapOutput = (output: NetworkOutput, f: (t: Tensor) => Tensor): NetworkOutput => {
+  const each = (record: Readonly<Record<string, Tensor>>) =>
+    Object.fromEntries(Object.entries(record).map(([key, t]) => [key, f(t)]));
+  return { logits: f(output.logits), features: each(output.features), heads: each(output.heads) };
+};
+
+const joinOutputs = (a: NetworkOutput, b: NetworkOutput): NetworkOutput => {
+  const each = (x: Readonly<Record<string, Tensor>>, y: Readonly<Record<string, Tensor>>) =>
+    Object.fromEntries(Object.keys(x).map((key) => [key, concat([x[key]!, y[key]!], 0)]));
+  return {
+    logits: concat([a.logits, b.logits], 0),
+    features: each(a.features, b.features),
+    heads: each(a.heads, b.heads),
+  };
+};
+
+function checkBatch({ labeled, unlabeled }: StepBatch, student: Network): void {
+  const { spatialDims, inChannels } = student.provides;
+  const rank = spatialDims + 2;
+  const { image, labels, ids } = labeled;
+  if (image.rank !== rank || image.shape[rank - 1] !== inChannels)
+    throw new ShapeError(
+      `createStepContext: labeled.image must be [B, ...${spatialDims} spatial axes, ${inChannels}], received [${image.shape.join(", ")}]`,
+    );
+  if (image.shape[0] === 0)
+    throw new DataError("createStepContext: the batch holds no labelled sample: every batch needs at least one");
+  if (labels.shape.join() !== image.shape.slice(0, -1).join())
+    throw new ShapeError(
+      `createStepContext: labeled.labels must be [${image.shape.slice(0, -1).join(", ")}], received [${labels.shape.join(", ")}]`,
+    );
+  if (ids.length !== image.shape[0])
+    throw new ShapeError(`createStepContext: labeled.ids must name ${image.shape[0]} samples, received ${ids.length}`);
+  if (unlabeled && unlabeled.image.shape.slice(1).join() !== image.shape.slice(1).join())
+    throw new ShapeError(
+      `createStepContext: unlabeled.image must be [B, ${image.shape.slice(1).join(", ")}], received [${unlabeled.image.shape.join(", ")}]`,
+    );
+}
+
+/** Keeps a tensor alive past the tidy it was made in; the context frees it. */
+function held<T extends Tensor>(owned: Tensor[], tensor: T): T {
+  owned.push(keep(tensor));
+  return tensor;
+}
+
+function passesOf(
+  role: string,
+  network: Network,
+  context: { batch: StepBatch; image: Tensor; random: RandomStream; owned: Tensor[]; separate: boolean },
+  { gradient, training }: { gradient: boolean; training: boolean },
+): Passes & { forget(): void } {
+  const { batch, image, random, owned, separate } = context;
+  const cache = new Map<string, NetworkOutput>();
+  const seen = new Set<string>();
+  const cached = (view: string, compute: () => NetworkOutput): NetworkOutput => {
+    let output = cache.get(view);
+    if (!output) {
+      output = gradient ? compute() : withoutGradient(compute);
+      // Features that are views of one another appear once.
+      for (const tensor of new Set(outputs(output))) held(owned, tensor);
+      cache.set(view, output);
+    }
+    return output;
+  };
+  const run = (view: string, input: Tensor): NetworkOutput =>
+    cached(view, () => {
+      const updateBuffers = !seen.has(view);
+      seen.add(view);
+      return network.apply(input, { training, updateBuffers, random: random.fork(`${role}/${view}`) });
+    });
+  const labeledCount = batch.labeled.image.shape[0]!;
+  const part = (output: NetworkOutput, begin: number, count: number): NetworkOutput =>
+    mapOutput(output, (t) => slice(t, [begin, ...Array(t.rank - 1).fill(0)], [count, ...t.shape.slice(1)]));
+  const passes: Passes & { forget(): void } = {
+    network,
+    forget: () => cache.clear(),
+    on: (view, input) => run(view, input),
+    labeled: () => {
+      if (separate || !batch.unlabeled) return run("labeled", batch.labeled.image);
+      return cached("labeled", () => part(passes.all(), 0, labeledCount));
+    },
+    unlabeled: () => {
+      const half = batch.unlabeled;
+      if (!half)
+        throw new CompatibilityError("the batch holds no unlabelled sample: give the data set unlabelled cases");
+      if (separate) return run("unlabeled", half.image);
+      return cached("unlabeled", () => part(passes.all(), labeledCount, half.image.shape[0]!));
+    },
+    all: () => {
+      if (!batch.unlabeled) return passes.labeled();
+      if (separate) return cached("both halves", () => joinOutputs(passes.labeled(), passes.unlabeled()));
+      return run("all", image);
+    },
+  };
+  return passes;
+}
+
+/**
+ * What terms read in a step. Passes run when first asked for, once; the teacher's never carry gradients. Dropout masks
+ * come from streams named by network and view, so they do not depend on the order in which terms ask.
+ *
+ * @throws ShapeError or DataError when the batch does not fit the student.
+ */
+export function createStepContext(method: Method, batch: StepBatch, options: StepOptions): OwnedStepContext {
+  const { step, maxSteps } = options;
+  checkNumber("createStepContext", "step", step, { integer: true, min: 0 });
+  checkNumber("createStepContext", "maxSteps", maxSteps, { integer: true, min: 1 });
+  checkBatch(batch, method.student);
+  const random = options.random.fork(`step/${step}`);
+  const numClasses = method.student.provides.classes;
+  const owned: Tensor[] = [];
+  const shared = new Map<string, unknown>();
+  const logged = new Map<string, number | Scalar>();
+  const { labels } = batch.labeled;
+  const onehot = held(
+    owned,
+    tidy(() =>
+      reshape(cast(oneHot(cast(reshape(labels, [labels.size]), "int32"), numClasses), "float32"), [
+        ...labels.shape,
+        numClasses,
+      ]),
+    ),
+  );
+  const labeled: LabeledBatch = { ...batch.labeled, onehot };
+  const unlabeled: UnlabeledBatch | null = batch.unlabeled;
+  const image = unlabeled ? held(owned, concat([labeled.image, unlabeled.image], 0)) : labeled.image;
+  const common = { batch, image, random, owned, separate: method.passes === "separate" };
+  const missing = (what: string): never => {
+    throw new CompatibilityError(`${method.name}: a term asked for ${what}, which this method does not have`);
+  };
+  const student = passesOf("student", method.student, common, { gradient: true, training: true });
+  const teacher = method.teacher
+    ? passesOf("teacher", method.teacher.network, common, {
+        gradient: false,
+        training: method.teacher.config.mode === "train",
+      })
+    : null;
+  const auxiliary = method.auxiliary
+    ? passesOf("auxiliary", method.auxiliary, common, { gradient: true, training: true })
+    : null;
+  return {
+    step,
+    maxSteps,
+    numClasses,
+    labeled,
+    unlabeled,
+    image,
+    student,
+    get teacher(): Passes {
+      return teacher ?? missing("a teacher");
+    },
+    get auxiliary(): Passes {
+      return auxiliary ?? missing("an auxiliary network");
+    },
+    random: (name) => random.fork(`term/${name}`),
+    share: <T>(key: string, compute: () => T): T => {
+      if (!shared.has(key)) {
+        const value = compute();
+        for (const tensor of new Set(tensorsIn(value))) held(owned, tensor);
+        shared.set(key, value);
+      }
+      return shared.get(key) as T;
+    },
+    log: (name, value) => {
+      logged.set(name, typeof value === "number" ? value : held(owned, withoutGradient(() => clone(value)) as Scalar));
+    },
+    logged,
+    forgetGradients: () => {
+      student.forget();
+      auxiliary?.forget();
+      shared.clear();
+    },
+    dispose: () => dispose(owned),
+  };
+}
+
+/** Every tensor in a value made of arrays and plain objects. */
+function tensorsIn(value: unknown): Tensor[] {
+  if (value instanceof Tensor) return [value];
+  if (Array.isArray(value)) return value.flatMap(tensorsIn);
+  if (value !== null && typeof value === "object" && Object.getPrototypeOf(value) === Object.prototype)
+    return Object.values(value).flatMap(tensorsIn);
+  return [];
+}
