@@ -12,7 +12,7 @@ import {
 } from "@semiseg/data";
 import { DataError } from "@semiseg/errors";
 import { type EvaluationCases, evaluationCases, type TrainingData } from "@semiseg/training";
-import type { RunConfig } from "./config/schema.js";
+import type { DatasetFacts, RunConfig } from "./config/schema.js";
 
 /** The data of a configuration: opened, split, nothing read yet. */
 export interface AssembledData {
@@ -101,5 +101,17 @@ export function trainingData(
     unlabeled,
     ...(manifest.validation.length > 0 ? { validation: casesOf(config, { dataset, manifest }, "validation") } : {}),
     close: () => loader.close(),
+  };
+}
+
+/** The part of a data set that a trained network depends on. */
+export function factsOf(dataset: Dataset): DatasetFacts {
+  const { name, spatialDims, channels, classNames, preprocess } = dataset;
+  return {
+    name,
+    spatialDims,
+    channels,
+    classNames: [...classNames],
+    ...(preprocess ? { preprocess: preprocess as never } : {}),
   };
 }

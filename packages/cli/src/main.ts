@@ -2,12 +2,10 @@ import { CommanderError } from "@commander-js/extra-typings";
 import { SemisegError } from "@semiseg/errors";
 import type { OutputStreams } from "./output.js";
 import { createProgram } from "./program.js";
+import { Stopped } from "./stopped.js";
 
 /** Exit codes: 0 done, 1 something failed, 2 the command or its configuration is wrong, 130 stopped by Ctrl-C. */
 export const exitCodes = { done: 0, failed: 1, usage: 2, stopped: 130 } as const;
-
-/** A command ended early on request; its message was shown already. */
-export class Stopped extends Error {}
 
 /** Runs the command line. Never throws for errors that a user can cause; returns the exit code. */
 export async function main(
@@ -18,7 +16,6 @@ export async function main(
   },
 ): Promise<number> {
   const program = createProgram(streams);
-  for (const command of [program, ...program.commands.flatMap((c) => [c, ...c.commands])]) command.exitOverride();
   try {
     await program.parseAsync([...args], { from: "user" });
     return exitCodes.done;

@@ -13,6 +13,7 @@ export function createProgram(streams: OutputStreams): Command {
   const program = new Command("semiseg")
     .description("Semi-supervised medical image segmentation: train, predict, evaluate")
     .showHelpAfterError("(semiseg --help lists the commands)")
+    .exitOverride()
     .configureOutput({ writeOut: streams.out, writeErr: streams.error });
   for (const command of [
     trainCommand(streams),
@@ -24,5 +25,10 @@ export function createProgram(streams: OutputStreams): Command {
     schemaCommand(streams),
   ])
     program.addCommand(command as unknown as Command);
+  // `addCommand` leaves a command's own settings: errors must reach the same streams, and throw, at every level.
+  for (const command of program.commands) {
+    command.copyInheritedSettings(program);
+    for (const inner of command.commands) inner.copyInheritedSettings(program);
+  }
   return program as unknown as Command;
 }

@@ -107,6 +107,14 @@ const evaluation = z.strictObject({
   empty: z.enum(["nan", "worst", "best"]).default("nan"),
 });
 
+const datasetFacts = z.strictObject({
+  name: z.string(),
+  spatialDims: z.union([z.literal(2), z.literal(3)]),
+  channels: positive,
+  classNames: z.array(z.string()),
+  preprocess: preprocess.optional(),
+});
+
 /** The configuration of a run, as in a YAML file. */
 export const runConfigSchema = z.strictObject({
   $schema: z.string().optional(),
@@ -128,11 +136,15 @@ export const runConfigSchema = z.strictObject({
   gradientNorms: z.boolean().default(false),
   run: z.string().describe("Folder of the run"),
   seed: z.int().default(0).describe("Seed of weights, patches, dropout and noise"),
+  dataset: datasetFacts.optional().describe("Recorded in a run's config.json, so that prediction needs no data set"),
   engine: z.enum(["auto", "tensorflow", "cuda", "webgpu", "wasm", "cpu"]).default("auto"),
 });
 
 /** A checked configuration with its defaults filled in. */
 export type RunConfig = z.output<typeof runConfigSchema>;
+
+/** What a network and its inputs must know of a data set. */
+export type DatasetFacts = z.output<typeof datasetFacts>;
 
 /** JSON Schema of the configuration file, for completion in editors. */
 export function runConfigJsonSchema(): Record<string, unknown> {

@@ -1,0 +1,38 @@
+import { Command, Option } from "@commander-js/extra-typings";
+import { OptionError } from "@semiseg/errors";
+import { initBackend } from "@semiseg/runtime";
+import { evaluateConfigured } from "../evaluate-configured.js";
+import { createOutput, type OutputStreams } from "../output.js";
+import { configFrom } from "../run-config.js";
+import { collect, settings } from "./common.js";
+
+/** `semiseg evaluate`: metrics, tables and report of a run. */
+export function evaluateCommand(streams: OutputStreams) {
+  return new Command("evaluate")
+    .description("measure a run's student and teacher, last step and best on validation, and write report.html")
+    .option("--run <folder>", "the run")
+    .option("-c, --config <file>", "the configuration that names the run, in place of --run")
+    .option("--set <key=value>", "override a setting of --config; may be repeated", collect)
+    .addOption(
+      new Option("--part <name>", "cases to measure").choices(["test", "validation"] as const).default("test" as const),
+    )
+    .addOption(new Option("--selected <which>", "only these weights").choices(["last", "best"] as const))
+    .option("--engine <name>", "auto, cuda, webgpu, tensorflow, wasm or cpu")
+    .option("--json", "print one JSON value", false)
+    .action(async ({ json, part, selected, ...options }) => {
+      const output = createOutput(json, streams);
+      if (options.run !== undefined && options.set)
+        throw new OptionError("evaluate: a run is measured by its own configuration; --set goes with --config");
+      const { config } = configFrom("evaluate", options, { set: settings({ set: options.set }) });
+      const name = options.engine ?? config.engine;
+      const engine = await initBackend({ ...(name === "auto" ? {} : { prefer: name as "cpu" }), quiet: json });
+      const evaluations = await evaluateConfigured({
+        run: config.run,
+        part,
+        output,
+        engine,
+        ...(selected ? { selected } : {}),
+      });
+      output.result(evaluations);
+    });
+}

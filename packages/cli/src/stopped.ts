@@ -1,0 +1,2 @@
+/** A command ended early on request; its message was shown already. */
+export class Stopped extends Error {}
