@@ -1,6 +1,5 @@
-import { type PreparedCase, restoreLabels } from "@semiseg/data";
+import { type PreparedCase, restoreClasses } from "@semiseg/data";
 import type { Network } from "@semiseg/nn";
-import { labelsFromProbabilities } from "../inference/labels-from-probabilities.js";
 import { type InferenceOptions, predictProbabilities } from "../inference/predict-volume.js";
 
 /** Classes on the grid of the file, and how long the networks took. */
@@ -10,7 +9,7 @@ export interface CasePrediction {
   readonly seconds: number;
 }
 
-/** Predicts a prepared case and takes the result back to the grid of its file. */
+/** Predicts a prepared case, takes the probabilities back to the grid of its file and decides there. */
 export async function predictCase(
   networks: readonly Network[],
   prepared: PreparedCase,
@@ -22,7 +21,6 @@ export async function predictCase(
     { data: prepared.image, shape: prepared.imageShape },
     options,
   );
-  const labels = labelsFromProbabilities(data, shape.at(-1)!);
   const seconds = (performance.now() - start) / 1000;
-  return { labels: restoreLabels(labels, prepared.record), seconds };
+  return { labels: restoreClasses(data, shape.at(-1)!, prepared.record), seconds };
 }
