@@ -269,7 +269,9 @@ describe("HDF5", () => {
       Array.from(label, (l) => +(l > 0)),
     );
     expect((await readVolume(`${latest}#half`)).data).toEqual(image);
-    expect(Array.from((await readVolume(fixture("userblock.h5"))).data)).toEqual(Array.from(image, (x) => Math.trunc(x) + 0));
+    expect(Array.from((await readVolume(fixture("userblock.h5"))).data)).toEqual(
+      Array.from(image, (x) => Math.trunc(x) + 0),
+    );
   });
 
   it("says which data sets there are, how much is missing, and notices damage by checksum", async () => {
