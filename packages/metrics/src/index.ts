@@ -1,1 +1,15 @@
-export {};
+/** Segmentation metrics with exact dialects, spacing and empty-mask policies; no tensor backend needed. @packageDocumentation */
+
+export { type DistanceTransformOptions, distanceTransform } from "./distance-transform.js";
+export {
+  type AverageSurfaceDistanceArguments,
+  averageSurfaceDistance,
+  type HausdorffArguments,
+  hausdorffDistance,
+  type NormalizedSurfaceDiceArguments,
+  normalizedSurfaceDice,
+} from "./distances.js";
+export * from "./evaluate-case.js";
+export * from "./expected-calibration-error.js";
+export type { Dialect, DistanceOptions, EmptyPolicy, Mask, MaskPair } from "./metric-input.js";
+export { dice, jaccard, relativeVolumeDifference } from "./overlap.js";

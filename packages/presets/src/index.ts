@@ -1,1 +1,5 @@
-export {};
+/** UG-MCL, CAML, DuCiSC, ICL, TAC and their ancestors, composed from public terms. @packageDocumentation */
+export * from "./mean-teacher.js";
+export * from "./network-of.js";
+export * from "./supervised.js";
+export * from "./supervised-term.js";

@@ -1,0 +1,63 @@
+import { checkNumber } from "@semiseg/errors";
+import type { RandomStream } from "@semiseg/nn";
+import { add, reshape, softmax, split, type Tensor, tensor, tidy, tile } from "@tensorflow/tfjs-core";
+
+/** Options of {@link monteCarloProbabilities}. */
+export interface MonteCarloOptions {
+  /** Stochastic passes. Default 8. */
+  readonly samples?: number;
+  /** Standard deviation of the input noise. Default 0.1. */
+  readonly noiseStd?: number;
+  /** Bound of the input noise. Default 0.2. */
+  readonly noiseClip?: number;
+  /** Passes joined in one batch. Default: 2, as the published code repeats the batch twice. */
+  readonly samplesPerPass?: number;
+  /** Source of the noise; dropout masks are the forward function's own. */
+  readonly random: RandomStream;
+}
+
+/** `clip(std * N(0,1), -clip, clip)` of a shape. */
+export function clippedNoise(random: RandomStream, shape: readonly number[], std = 0.1, clip = 0.2): Tensor {
+  const values = random.normals(
+    shape.reduce((a, b) => a * b, 1),
+    std,
+  );
+  for (let i = 0; i < values.length; i++) values[i] = Math.min(clip, Math.max(-clip, values[i]!));
+  return tensor(values, [...shape]);
+}
+
+/**
+ * Softmax outputs of several stochastic passes, each with noise of its own on the input and whatever dropout `forward`
+ * has (Gal and Ghahramani, ICML 2016).
+ *
+ * @param forward - logits of a (noisy) batch, with dropout on; called with the batch and the number of the pass.
+ * @param x - `[N, ...S, channels]`.
+ * @returns `samples` tensors `[N, ...S, C]`; the caller disposes them.
+ */
+export function monteCarloProbabilities(
+  forward: (x: Tensor, pass: number) => Tensor,
+  x: Tensor,
+  options: MonteCarloOptions,
+): Tensor[] {
+  const { samples = 8, noiseStd = 0.1, noiseClip = 0.2, samplesPerPass = 2, random } = options;
+  checkNumber("monteCarloProbabilities", "samples", samples, { integer: true, min: 1 });
+  checkNumber("monteCarloProbabilities", "noiseStd", noiseStd, { min: 0 });
+  checkNumber("monteCarloProbabilities", "noiseClip", noiseClip, { min: 0 });
+  checkNumber("monteCarloProbabilities", "samplesPerPass", samplesPerPass, { integer: true, min: 1 });
+  const results: Tensor[] = [];
+  for (let pass = 0, left = samples; left > 0; pass++) {
+    const count = Math.min(samplesPerPass, left);
+    left -= count;
+    const parts = tidy(() => {
+      // Repeated through a flat view: tfjs's tile covers rank 5 on few engines.
+      const flat = tile(reshape(x, [1, x.size]), [count, 1]);
+      const batch = reshape(flat, [count * x.shape[0]!, ...x.shape.slice(1)]);
+      const noisy =
+        noiseStd > 0 ? add(batch, clippedNoise(random.fork(`noise/${pass}`), batch.shape, noiseStd, noiseClip)) : batch;
+      const probs = softmax(forward(noisy, pass));
+      return count === 1 ? [probs] : split(probs, count, 0);
+    });
+    results.push(...parts);
+  }
+  return results;
+}
