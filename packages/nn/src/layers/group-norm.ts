@@ -1,6 +1,6 @@
 import { checkNumber, OptionError } from "@semiseg/errors";
-import { ones, type Tensor, tidy, zeros } from "@tensorflow/tfjs-core";
-import { type Layer, moduleOf } from "../module.js";
+import { add, ones, type Tensor, tidy, zeros } from "@tensorflow/tfjs-core";
+import { type ApplyOptions, type Layer, moduleOf } from "../module.js";
 import { normalize } from "../ops/normalize.js";
 import { checkChannelsLast } from "../ops/spatial.js";
 import { ownVariable } from "./initialize.js";
@@ -18,8 +18,19 @@ export interface GroupNormOptions {
   readonly relu?: boolean;
 }
 
+/** Options of a pass through {@link groupNorm}. */
+export interface GroupNormApplyOptions extends ApplyOptions {
+  /** A per-channel bias `[C]` that belongs to `x` and was not added. With one channel a group it cancels: gradient exactly 0. */
+  readonly inputBias?: Tensor | undefined;
+}
+
+/** Group normalisation; see {@link groupNorm}. */
+export interface GroupNormLayer extends Layer {
+  apply(x: Tensor, options?: GroupNormApplyOptions): Tensor;
+}
+
 /** Group normalisation of `[N,...S,C]`: statistics per sample and group, in training and outside. Variables `weight`, `bias`. */
-export function groupNorm(options: GroupNormOptions): Layer {
+export function groupNorm(options: GroupNormOptions): GroupNormLayer {
   const { channels, groups, epsilon = 1e-5, affine = true, relu = false } = options;
   checkNumber("groupNorm", "channels", channels, { integer: true, min: 1 });
   checkNumber("groupNorm", "groups", groups, { integer: true, min: 1 });
@@ -30,9 +41,18 @@ export function groupNorm(options: GroupNormOptions): Layer {
   const bias = affine ? ownVariable(() => zeros([channels])) : undefined;
   return {
     ...moduleOf({ weight, bias }),
-    apply: (x: Tensor) => {
+    apply: (x, { inputBias } = {}) => {
       checkChannelsLast("groupNorm", x, x.rank - 2, channels);
-      return tidy(() => normalize(x, weight ?? ones([channels]), bias ?? zeros([channels]), { epsilon, groups, relu }));
+      return tidy(() => {
+        const cancels = groups === channels;
+        const input = inputBias && !cancels ? add(x, inputBias) : x;
+        return normalize(input, weight ?? ones([channels]), bias ?? zeros([channels]), {
+          epsilon,
+          groups,
+          relu,
+          inputBias: cancels ? inputBias : undefined,
+        });
+      });
     },
   };
 }
