@@ -30,7 +30,8 @@ export function createBatchLoader(options: BatchLoaderOptions): BatchLoader {
   checkPreprocess(preprocess, dataset.spatialDims);
   if (augment) checkAugment(augment, dataset.spatialDims);
 
-  const setup = { dataset, preprocess, augment, patchSize, seed, storeBytes };
+  const cache = options.cacheFolder === undefined ? {} : { cacheFolder: options.cacheFolder };
+  const setup = { dataset, preprocess, augment, patchSize, seed, storeBytes, ...cache };
   const pool = threadPool(setup, workers, new URL("./loader-worker.js", import.meta.url)) ?? localPool(setup);
   const voxels = product(patchSize);
   const { channels } = dataset;

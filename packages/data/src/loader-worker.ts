@@ -5,7 +5,7 @@ import { makePatch, type PatchSetup, type PatchTask } from "./loader/patch-task.
 
 // Runs in a worker thread of `createBatchLoader`: a task comes in, a patch or an error goes back.
 const setup = workerData as PatchSetup;
-const store = new CaseStore(setup.dataset, setup.preprocess, setup.storeBytes);
+const store = new CaseStore(setup.dataset, setup.preprocess, setup.storeBytes, setup.cacheFolder);
 
 parentPort?.on("message", async ({ key, task }: { key: number; task: PatchTask }) => {
   try {

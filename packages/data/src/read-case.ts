@@ -1,9 +1,10 @@
 import { DataError } from "@semiseg/errors";
+import { diagonalAffine } from "./affine.js";
 import { caseOf } from "./case-of.js";
 import { generatePhantom } from "./phantom/generate-phantom.js";
 import type { PhantomOptions } from "./phantom/phantom-options.js";
 import { type ReadVolumeOptions, readVolume } from "./read-volume.js";
-import type { CaseRef, Dataset, Volume } from "./types.js";
+import type { CaseRef, Dataset, TypedArray, Volume } from "./types.js";
 
 /** A case as its files have it, checked. */
 export interface RawCase {
@@ -24,7 +25,7 @@ export async function readCase(dataset: Dataset, id: string, options: ReadVolume
   const ref = caseOf(dataset, id);
   const found =
     ref.index === undefined
-      ? { image: await readImage(dataset, ref, options), label: await readLabel(ref, options) }
+      ? { image: plane(await readImage(dataset, ref, options), ref), label: plane(await readLabel(ref, options), ref) }
       : generatePhantom(ref.index, dataset.config as PhantomOptions);
   const image = withChannels(dataset, found.image);
   checkFinite(image);
@@ -60,6 +61,25 @@ async function readImage(dataset: Dataset, ref: CaseRef, options: ReadVolumeOpti
 
 async function readLabel(ref: CaseRef, options: ReadVolumeOptions): Promise<Volume | null> {
   return ref.label === undefined ? null : readVolume(ref.label, options);
+}
+
+/** The slice that the case is of, or the volume itself. */
+function plane<T extends Volume | null>(volume: T, { slice }: CaseRef): T | Volume {
+  if (!volume || !slice) return volume;
+  const { axis, index } = slice;
+  const shape = [...volume.shape];
+  if (!(index < (shape[axis] ?? 0))) throw new DataError(`${nameOf(volume)} has no slice ${index} on axis ${axis}`);
+  const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const outer = shape.slice(0, axis).reduce((a, b) => a * b, 1);
+  const data = volume.data.slice(0, inner * outer) as TypedArray;
+  for (let o = 0; o < outer; o++)
+    data.set(
+      volume.data.subarray((o * shape[axis]! + index) * inner, (o * shape[axis]! + index + 1) * inner),
+      o * inner,
+    );
+  const spacing = volume.spacing.filter((_, a) => a !== axis);
+  shape.splice(axis, 1);
+  return { ...volume, data, shape, spacing, affine: diagonalAffine(spacing) };
 }
 
 /** Drops trailing axes of size 1 beyond the spatial ones. */

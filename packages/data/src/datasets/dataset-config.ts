@@ -24,6 +24,39 @@ export interface LeftAtriumConfig extends Common {
   readonly path: string;
 }
 
+/** NIH Pancreas-CT as prepared by the DTC and MC-Net authors, or as NIfTI. */
+export interface PancreasConfig extends Common {
+  readonly kind: "pancreas";
+  readonly path: string;
+  /** 'published' keeps the crop around the label, also of unlabelled cases. Default 'fixed': no such crop. */
+  readonly protocol?: "fixed" | "published";
+}
+
+/** Automated Cardiac Diagnosis Challenge 2017. */
+export interface AcdcConfig extends Common {
+  readonly kind: "acdc";
+  readonly path: string;
+  /** One case per frame or per slice. Default 'volumes'. */
+  readonly mode?: "volumes" | "slices";
+}
+
+/** Brain Tumor Segmentation Challenge 2019. */
+export interface BratsConfig extends Common {
+  readonly kind: "brats2019";
+  readonly path: string;
+  /** Channels; default ["flair"]. */
+  readonly modalities?: readonly ("flair" | "t1" | "t1ce" | "t2")[];
+  /** 'whole' tumour as one class (default) or its 'parts'. */
+  readonly target?: "whole" | "parts";
+}
+
+/** Abdominal multi-organ benchmark AMOS 2022. */
+export interface AmosConfig extends Common {
+  readonly kind: "amos";
+  readonly path: string;
+  readonly modality?: "ct" | "mr" | "all";
+}
+
 /** Any folder: one pattern per image channel and one for labels, with `{id}` for what identifies a case. */
 export interface FolderConfig extends Common {
   readonly kind: "folder";
@@ -50,4 +83,12 @@ export interface PhantomConfig extends Common, PhantomOptions {
 }
 
 /** What `openDataset` takes: plain values, as they stand in a run's configuration file. */
-export type DatasetConfig = MsdConfig | LeftAtriumConfig | FolderConfig | PhantomConfig;
+export type DatasetConfig =
+  | MsdConfig
+  | LeftAtriumConfig
+  | PancreasConfig
+  | AcdcConfig
+  | BratsConfig
+  | AmosConfig
+  | FolderConfig
+  | PhantomConfig;

@@ -16,7 +16,7 @@ export interface PatchPool {
 
 /** Works in the calling thread. */
 export function localPool(setup: PatchSetup): PatchPool {
-  const store = new CaseStore(setup.dataset, setup.preprocess, setup.storeBytes);
+  const store = new CaseStore(setup.dataset, setup.preprocess, setup.storeBytes, setup.cacheFolder);
   return { make: (task) => makePatch(store, setup, task), close: async () => {}, workers: 0 };
 }
 

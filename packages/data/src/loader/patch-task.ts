@@ -13,6 +13,7 @@ export interface PatchSetup {
   readonly patchSize: readonly number[];
   readonly seed: number;
   readonly storeBytes: number;
+  readonly cacheFolder?: string;
 }
 
 /** One patch to make. */
