@@ -1,7 +1,7 @@
-import { checkChoice, checkNumber, DataError, ShapeError } from "@semiseg/errors";
+import { checkChoice, checkNumber, DataError, OptionError, ShapeError } from "@semiseg/errors";
 
-/** How distances are defined: `medpy` (the field's tables) or `monai`. */
-export type Dialect = "medpy" | "monai";
+/** How distances are defined: `medpy` (the field's tables), `monai`, or `deepmind`, which this version refuses. */
+export type Dialect = "medpy" | "monai" | "deepmind";
 
 /** What a distance is when one mask is empty: NaN, the image diagonal, or 0 (what older scripts report). */
 export type EmptyPolicy = "nan" | "worst" | "best";
@@ -62,7 +62,11 @@ export function checkPair(where: string, { yTrue, yPred, shape, spacing }: MaskP
 /** Checks the distance options and fills in the defaults. */
 export function distanceOptions(where: string, options: DistanceOptions): Required<DistanceOptions> {
   const { dialect = "medpy", empty = "nan" } = options;
-  checkChoice(where, "dialect", dialect, ["medpy", "monai"]);
+  checkChoice(where, "dialect", dialect, ["medpy", "monai", "deepmind"]);
+  if (dialect === "deepmind")
+    throw new OptionError(
+      `${where}: the dialect 'deepmind' (area-weighted surface elements) is not in this version: use 'medpy' or 'monai'`,
+    );
   checkChoice(where, "empty", empty, ["nan", "worst", "best"]);
   return { dialect, empty };
 }
