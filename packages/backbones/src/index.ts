@@ -2,5 +2,7 @@
 export * from "./attention-gate.js";
 export type { Backbone, Hook } from "./backbone.js";
 export type { Normalization } from "./conv-unit.js";
+export { type UNet, unet } from "./unet/unet.js";
+export type { ResolvedUNetConfig, UNetConfig } from "./unet/unet-config.js";
 export { type VNet, vnet } from "./vnet/vnet.js";
 export type { VNetConfig, VNetDecoderKind } from "./vnet/vnet-config.js";
