@@ -1,0 +1,104 @@
+/**
+ * Patches per second of the training pipeline, cold (read, normalise, keep in memory) and cached (crop, flip, rotate,
+ * batch), beside MONAI's CacheDataset and DataLoader doing the same to the same files; rounds of both alternate.
+ *
+ *   npm run build && SEMISEG_DATA=... SEMISEG_PYTHON=python3 node benchmarks/data/throughput.mjs [--save]
+ *
+ * Python needs: pip install monai torch nibabel. Neither side gets more than one loading thread or process.
+ */
+import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { batchPlan, createBatchLoader, openDataset } from "@semiseg/data";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = process.env.SEMISEG_DATA;
+const median = (xs) => [...xs].sort((a, b) => a - b)[Math.floor(xs.length / 2)];
+const ROUNDS = 5;
+
+async function compare(config, { count, patchSize, batch, batches, workers }) {
+  const dataset = await openDataset(config);
+  const cases = dataset.cases.slice(0, count);
+  const normalize = dataset.preprocess.normalize === "zscore";
+  const setup = { cases: cases.map((c) => ({ image: c.image, label: c.label })), patchSize, batch, workers, normalize };
+  const python = spawn(process.env.SEMISEG_PYTHON ?? "python3", [join(here, "throughput.py"), JSON.stringify(setup)], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const lines = createInterface({ input: python.stdout })[Symbol.asyncIterator]();
+  const monai = async (command) => {
+    python.stdin.write(`${command}\n`);
+    return JSON.parse((await lines.next()).value);
+  };
+  const ids = cases.map((c) => c.id);
+  const plan = batchPlan({ labeled: ids, unlabeled: [], labeledBatchSize: batch, unlabeledBatchSize: 0, seed: 1 });
+  const open = (p) => createBatchLoader({ dataset, plan: p, patchSize, seed: 1, workers, queue: 4 });
+  const cold = { semiseg: [], monai: [] };
+  const cached = { semiseg: [], monai: [] };
+  let version = "";
+  for (let round = 0; round < ROUNDS; round++) {
+    // Cold: every case once through a new loader, one by one, so that nothing is kept from before.
+    const loader = open((step) => ({ labeled: [ids[step % ids.length]], unlabeled: [] }));
+    let began = performance.now();
+    for (let step = 0; step < ids.length; step++) await loader.next(step);
+    cold.semiseg.push(ids.length / ((performance.now() - began) / 1000));
+    await loader.close();
+    const built = await monai("cold");
+    cold.monai.push(built.patches / built.seconds);
+    version = built.version;
+
+    const warm = open(plan);
+    for (let step = 0; step < ids.length; step++) await warm.next(step);
+    began = performance.now();
+    for (let step = 0; step < batches; step++) await warm.next(ids.length + step);
+    cached.semiseg.push((batches * batch) / ((performance.now() - began) / 1000));
+    await warm.close();
+    const drawn = await monai(`cached ${batches}`);
+    cached.monai.push(drawn.patches / drawn.seconds);
+  }
+  python.stdin.end();
+  const summary = ({ semiseg, monai: other }) => ({
+    semiseg: +median(semiseg).toFixed(1),
+    monai: +median(other).toFixed(1),
+    ratio: +(median(semiseg) / median(other)).toFixed(2),
+    rounds: { semiseg: semiseg.map((x) => +x.toFixed(1)), monai: other.map((x) => +x.toFixed(1)) },
+  });
+  return {
+    dataset: dataset.name,
+    cases: count,
+    patchSize,
+    batch,
+    workers,
+    monaiVersion: version,
+    cold: summary(cold),
+    cached: summary(cached),
+  };
+}
+
+const results = [];
+for (const workers of [0, 1]) {
+  results.push(
+    await compare(
+      { kind: "msd", path: join(root, "hippocampus") },
+      { count: 60, patchSize: [32, 48, 32], batch: 4, batches: 100, workers },
+    ),
+  );
+  results.push(
+    await compare(
+      { kind: "la", path: join(root, "left-atrium") },
+      { count: 12, patchSize: [112, 112, 80], batch: 4, batches: 25, workers },
+    ),
+  );
+}
+const report = {
+  date: new Date().toISOString(),
+  node: process.version,
+  machine: `${cpus().length} x ${cpus()[0]?.model ?? "?"}`,
+  unit: "patches per second, median of rounds; other work ran on the machine",
+  results,
+};
+console.log(JSON.stringify(report, null, 2));
+if (process.argv.includes("--save"))
+  writeFileSync(join(here, "../results/data-throughput.json"), `${JSON.stringify(report, null, 2)}\n`);
