@@ -29,9 +29,19 @@ export function createBatchLoader(options: BatchLoaderOptions): BatchLoader {
   const preprocess = options.preprocess ?? dataset.preprocess ?? {};
   checkPreprocess(preprocess, dataset.spatialDims);
   if (augment) checkAugment(augment, dataset.spatialDims);
+  if (options.strong) checkAugment(options.strong, dataset.spatialDims);
 
   const cache = options.cacheFolder === undefined ? {} : { cacheFolder: options.cacheFolder };
-  const setup = { dataset, preprocess, augment, patchSize, seed, storeBytes, ...cache };
+  const setup = {
+    dataset,
+    preprocess,
+    augment,
+    patchSize,
+    seed,
+    storeBytes,
+    ...cache,
+    ...(options.strong ? { strong: options.strong } : {}),
+  };
   const pool = threadPool(setup, workers, new URL("./loader-worker.js", import.meta.url)) ?? localPool(setup);
   const voxels = product(patchSize);
   const { channels } = dataset;
@@ -43,16 +53,19 @@ export function createBatchLoader(options: BatchLoaderOptions): BatchLoader {
     if (ids.length === 0) throw new OptionError(`${where}: plan(${step}) gives no case`);
     const image = new Float32Array(ids.length * voxels * channels);
     const labels = new Int32Array(labeled.length * voxels);
+    const strong = options.strong ? new Float32Array(image.length) : null;
     await Promise.all(
       ids.map(async (id, slot) => {
         const patch = await pool.make({ step, slot, id, labeled: slot < labeled.length });
         image.set(patch.image, slot * voxels * channels);
+        if (patch.strong) strong?.set(patch.strong, slot * voxels * channels);
         if (patch.labels && slot < labeled.length) labels.set(patch.labels, slot * voxels);
       }),
     );
     return {
       step,
       image,
+      ...(strong ? { strong } : {}),
       imageShape: [ids.length, ...patchSize, channels],
       labels,
       labelsShape: [labeled.length, ...patchSize],

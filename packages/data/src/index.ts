@@ -8,6 +8,7 @@ export type { CaseFacts, DoctorReport, Finding, FindingCode, Severity } from "./
 export { doctorHtml } from "./doctor-html.js";
 export { doctorText } from "./doctor-text.js";
 export { type LabeledSubsetOptions, labeledSubset } from "./labeled-subset.js";
+export { drawMixBox, type MixBox, mixPatches } from "./mix-patches.js";
 export { openDataset } from "./open-dataset.js";
 export { generatePhantom, type Phantom } from "./phantom/generate-phantom.js";
 export type { PhantomOptions } from "./phantom/phantom-options.js";

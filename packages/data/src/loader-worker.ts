@@ -9,9 +9,13 @@ const store = new CaseStore(setup.dataset, setup.preprocess, setup.storeBytes, s
 
 parentPort?.on("message", async ({ key, task }: { key: number; task: PatchTask }) => {
   try {
-    const { image, labels } = await makePatch(store, setup, task);
-    const transfer = [image.buffer, ...(labels ? [labels.buffer] : [])] as ArrayBuffer[];
-    parentPort?.postMessage({ key, image, labels }, transfer);
+    const { image, labels, strong } = await makePatch(store, setup, task);
+    const transfer = [
+      image.buffer,
+      ...(labels ? [labels.buffer] : []),
+      ...(strong ? [strong.buffer] : []),
+    ] as ArrayBuffer[];
+    parentPort?.postMessage({ key, image, labels, strong }, transfer);
   } catch (error) {
     const { name, message, stack } = error as Error;
     const code = error instanceof SemisegError ? error.code : "UNEXPECTED";

@@ -204,6 +204,8 @@ export interface Batch {
   readonly step: number;
   /** Values of shape `imageShape`. */
   readonly image: Float32Array;
+  /** The same patches after the strong intensity changes, where `strong` was asked for. */
+  readonly strong?: Float32Array;
   /** `[B, ...S, C]` with B = labelled + unlabelled items. */
   readonly imageShape: readonly number[];
   /** Classes of the labelled items, shape `labelsShape`. */
@@ -226,6 +228,8 @@ export interface BatchLoaderOptions {
   readonly preprocess?: PreprocessOptions;
   /** false: centre crop only. */
   readonly augment?: AugmentOptions | false;
+  /** Also give a strong view of every patch: same voxels, with these intensity changes on top (noise, brightness, gamma). */
+  readonly strong?: AugmentOptions;
   readonly seed: number;
   /** Worker threads; 0 works in the calling thread. Never changes the batches. Default 1. */
   readonly workers?: number;

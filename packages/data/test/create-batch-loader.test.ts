@@ -165,6 +165,18 @@ describe("createBatchLoader", () => {
     await expect(loader.next(1)).rejects.toThrow(/closed/);
   });
 
+  it("gives a strong view of the same voxels beside the weak one, from threads too, leaving the weak one as it was", async () => {
+    const strong = { noise: [0.5, 0.5], noiseProbability: 1 } as const;
+    const [plain] = await collect(source, {}, [1]);
+    const [both] = await collect(source, { strong }, [1]);
+    expect(plain!.strong).toBeUndefined();
+    expect(both!.image).toEqual(plain!.image);
+    const differences = both!.strong!.map((x, v) => x - both!.image[v]!);
+    const deviation = Math.sqrt(differences.reduce((sum, x) => sum + x * x, 0) / differences.length);
+    expect(Math.abs(deviation - 0.5)).toBeLessThan(0.05);
+    expect((await collect(published, { strong, workers: 2 }, [1]))[0]).toEqual(both);
+  });
+
   it("refuses options out of range", () => {
     for (const bad of [
       { patchSize: [8, 8] },

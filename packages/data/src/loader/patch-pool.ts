@@ -24,6 +24,7 @@ interface Answer {
   readonly key: number;
   readonly image?: Float32Array;
   readonly labels?: Uint8Array | null;
+  readonly strong?: Float32Array;
   readonly error?: { readonly name: string; readonly message: string; readonly code: string; readonly stack?: string };
 }
 
@@ -56,12 +57,12 @@ export function threadPool(setup: PatchSetup, count: number, workerUrl: URL): Pa
     const share = { ...setup, storeBytes: Math.floor(setup.storeBytes / count) };
     const worker = new Worker(workerUrl, { workerData: share });
     worker.unref(); // A run that ends must not be kept alive by its loader.
-    worker.on("message", ({ key, image, labels, error }: Answer) => {
+    worker.on("message", ({ key, image, labels, strong, error }: Answer) => {
       const entry = waiting.get(key);
       waiting.delete(key);
       if (waiting.size === 0) for (const w of workers) w.unref();
       if (error) entry?.reject(rebuilt(error));
-      else entry?.resolve({ image: image!, labels: labels ?? null });
+      else entry?.resolve({ image: image!, labels: labels ?? null, ...(strong ? { strong } : {}) });
     });
     worker.on("error", (error) => fail(worker, error as Error));
     worker.on("exit", (code) => {

@@ -1,7 +1,7 @@
 import { DataError } from "@semiseg/errors";
 import { RandomSource } from "@semiseg/random";
-import { applyPatch, type Patch } from "../transforms/apply-patch.js";
-import { drawPatch } from "../transforms/draw-patch.js";
+import { applyPatch, changeIntensities, type Patch } from "../transforms/apply-patch.js";
+import { drawIntensity, drawPatch } from "../transforms/draw-patch.js";
 import type { AugmentOptions, Dataset, PreprocessOptions } from "../types.js";
 import type { CaseStore } from "./case-store.js";
 
@@ -14,6 +14,7 @@ export interface PatchSetup {
   readonly seed: number;
   readonly storeBytes: number;
   readonly cacheFolder?: string;
+  readonly strong?: AugmentOptions;
 }
 
 /** One patch to make. */
@@ -33,5 +34,9 @@ export async function makePatch(store: CaseStore, setup: PatchSetup, task: Patch
   // An unlabelled item must behave as if it had no label, also where the file has one.
   const seen = task.labeled ? prepared : { ...prepared, labels: null };
   const random = new RandomSource(setup.seed).fork("augment").fork(task.step).fork(task.slot);
-  return applyPatch(seen, drawPatch(seen, setup.patchSize, setup.augment, random));
+  const patch = applyPatch(seen, drawPatch(seen, setup.patchSize, setup.augment, random));
+  if (!setup.strong) return patch;
+  const strong = patch.image.slice();
+  changeIntensities(strong, setup.dataset.channels, drawIntensity(setup.strong, random.fork("strong")));
+  return { ...patch, strong };
 }

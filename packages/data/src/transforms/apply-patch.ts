@@ -10,6 +10,8 @@ export interface Patch {
   readonly image: Float32Array;
   /** Classes of shape `patchSize`; null for a case without label. */
   readonly labels: Uint8Array | null;
+  /** The same patch after the strong intensity changes, where they were asked for. */
+  readonly strong?: Float32Array;
 }
 
 /** Cuts the patch that `record` describes; the labels go through the same axes as the image. */
@@ -18,10 +20,15 @@ export function applyPatch(prepared: PreparedCase, record: PatchRecord): Patch {
   const channels = prepared.imageShape[spatial.length]!;
   const box = cropPad(prepared.image, spatial, channels, record.start, record.size);
   const image = moveAxes(box, record.size, channels, record).data;
-  for (const change of record.intensity) changeIntensity(image, channels, change);
+  changeIntensities(image, channels, record.intensity);
   if (!prepared.labels) return { image, labels: null };
   const labels = cropPad(prepared.labels, spatial, 1, record.start, record.size);
   return { image, labels: moveAxes(labels, record.size, 1, record).data };
+}
+
+/** Applies recorded intensity changes in place, in their order. */
+export function changeIntensities(image: Float32Array, channels: number, changes: readonly IntensityChange[]): void {
+  for (const change of changes) changeIntensity(image, channels, change);
 }
 
 function changeIntensity(image: Float32Array, channels: number, change: IntensityChange): void {

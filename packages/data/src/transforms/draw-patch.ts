@@ -103,7 +103,8 @@ function foregroundVoxel(prepared: PreparedCase, options: AugmentOptions, random
   return index;
 }
 
-function drawIntensity(options: AugmentOptions, random: RandomSource): IntensityChange[] {
+/** Decides the intensity changes of a patch. */
+export function drawIntensity(options: AugmentOptions, random: RandomSource): IntensityChange[] {
   const out: IntensityChange[] = [];
   const between = ([low, high]: readonly [number, number]) => low + (high - low) * random.next();
   // Every draw is made whether used or not, so that switching one change on leaves the others as they were.
