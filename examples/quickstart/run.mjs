@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { batchPlan, createBatchLoader, createSplitManifest, openDataset, restrictDataset } from "@semiseg/data";
 import { polynomialDecay } from "@semiseg/method";
-import { sgd } from "@semiseg/nn";
+import { adamW } from "@semiseg/nn";
 import { meanTeacher, supervised } from "@semiseg/presets";
 import { initBackend } from "@semiseg/runtime";
 import { evaluateRun, evaluationCases, progressBar, runPaths, summaryTable, train } from "@semiseg/training";
@@ -15,7 +15,7 @@ const engine = await initBackend();
 const native = engine.name === "tensorflow" || engine.name === "cuda";
 // What fits into a few minutes: the fallback engines are far slower, so they get smaller phantoms and fewer steps.
 const size = native
-  ? { shape: [48, 48, 32], filters: 8, steps: 300, labeled: 3, train: 19, test: 8 }
+  ? { shape: [48, 48, 32], filters: 8, steps: 150, labeled: 3, train: 19, test: 8 }
   : { shape: [32, 32, 16], filters: 4, steps: 60, labeled: 3, train: 11, test: 4 };
 if (!native) console.log(`fallback engine ${engine.name}: smaller phantoms, a smaller network and ${size.steps} steps`);
 
@@ -41,6 +41,7 @@ const network = {
   outChannels: dataset.classNames.length,
   baseFilters: size.filters,
   normalization: "batch",
+  dropout: 0.2,
   seed: 1,
 };
 
@@ -69,10 +70,9 @@ async function runMethod(method, unlabeled) {
     seed: 1,
     maxSteps: size.steps,
   });
-  const optimizer = sgd({
-    learningRate: (step) => 0.02 * polynomialDecay(step, size.steps),
-    momentum: 0.9,
-    weightDecay: 1e-4,
+  const optimizer = adamW({
+    learningRate: (step) => 0.003 * polynomialDecay(step, size.steps),
+    weightDecay: 0.01,
   });
   const start = performance.now();
   await train({
