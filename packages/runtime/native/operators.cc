@@ -180,18 +180,31 @@ class Add : public OpKernel {
   }
 };
 
+// The numbers of an update are its last input, not attributes: TensorFlow keeps an operator for every set of attributes it
+// has seen, so a learning rate that changes with the step would fill the memory.
+const float* last_input(OpKernelContext* c) { return in(c, c->num_inputs() - 1); }
+
+// Inputs in `roles` groups of `count` arrays, where arrays of the same place have the same size, then `numbers` numbers.
+absl::Status check_groups(OpKernelContext* c, int64_t count, int64_t roles, int64_t numbers) {
+  if (c->num_inputs() != roles * count + 1 || c->input(roles * count).NumElements() != numbers)
+    return absl::InvalidArgumentError("an update has a wrong number of inputs");
+  for (int64_t i = 0; i < roles * count; ++i)
+    if (c->input(i).shape() != c->input(i % count).shape())
+      return absl::InvalidArgumentError("an update got arrays of different shapes");
+  return absl::OkStatus();
+}
+
 // All variables of an optimizer in one call: inputs in groups of `count` (variables, gradients, moments...).
 class Sgd : public OpKernel {
  public:
   explicit Sgd(OpKernelConstruction* c) : OpKernel(c) {
     OP_REQUIRES_OK(c, c->GetAttr("count", &count_));
-    OP_REQUIRES_OK(c, c->GetAttr("learning_rate", &rate_));
-    OP_REQUIRES_OK(c, c->GetAttr("momentum", &momentum_));
-    OP_REQUIRES_OK(c, c->GetAttr("weight_decay", &decay_));
     OP_REQUIRES_OK(c, c->GetAttr("nesterov", &nesterov_));
   }
   void Compute(OpKernelContext* c) override {
+    OP_REQUIRES_OK(c, check_groups(c, count_, 3, 3));
     const Parallel parallel = threads_of(c);
+    const float* o = last_input(c);  // rate, momentum, decay
     for (int64_t i = 0; i < count_; ++i) {
       const Tensor& variable = c->input(i);
       Tensor *w, *v;
@@ -200,7 +213,7 @@ class Sgd : public OpKernel {
       const float *w0 = in(c, i), *g = in(c, count_ + i), *v0 = in(c, 2 * count_ + i);
       float *w1 = data(w), *v1 = data(v);
       const auto run = [&](int64_t b, int64_t e) {
-        kernels().sgd(w0 + b, g + b, v0 + b, e - b, rate_, momentum_, decay_, nesterov_, w1 + b, v1 + b);
+        kernels().sgd(w0 + b, g + b, v0 + b, e - b, o[0], o[1], o[2], nesterov_, w1 + b, v1 + b);
       };
       if (variable.NumElements() < 16384) run(0, variable.NumElements());
       else parallel(variable.NumElements(), 2, run);
@@ -209,7 +222,6 @@ class Sgd : public OpKernel {
 
  private:
   int64_t count_;
-  float rate_, momentum_, decay_;
   bool nesterov_;
 };
 
@@ -217,11 +229,11 @@ class AdamW : public OpKernel {
  public:
   explicit AdamW(OpKernelConstruction* c) : OpKernel(c) {
     OP_REQUIRES_OK(c, c->GetAttr("count", &count_));
-    OP_REQUIRES_OK(c, c->GetAttr("options", &options_));
   }
   void Compute(OpKernelContext* c) override {
+    OP_REQUIRES_OK(c, check_groups(c, count_, 4, 7));
     const Parallel parallel = threads_of(c);
-    const std::vector<float>& o = options_;  // rate, beta1, beta2, epsilon, decay, correction1, correction2
+    const float* o = last_input(c);  // rate, beta1, beta2, epsilon, decay, correction1, correction2
     for (int64_t i = 0; i < count_; ++i) {
       const Tensor& variable = c->input(i);
       Tensor* out[3];
@@ -236,16 +248,16 @@ class AdamW : public OpKernel {
 
  private:
   int64_t count_;
-  std::vector<float> options_;
 };
 
 class Ema : public OpKernel {
  public:
   explicit Ema(OpKernelConstruction* c) : OpKernel(c) {
     OP_REQUIRES_OK(c, c->GetAttr("count", &count_));
-    OP_REQUIRES_OK(c, c->GetAttr("decay", &decay_));
   }
   void Compute(OpKernelContext* c) override {
+    OP_REQUIRES_OK(c, check_groups(c, count_, 2, 1));
+    const float decay = *last_input(c);
     const Parallel parallel = threads_of(c);
     for (int64_t i = 0; i < count_; ++i) {
       Tensor* out;
@@ -253,14 +265,13 @@ class Ema : public OpKernel {
       const float *target = in(c, i), *source = in(c, count_ + i);
       float* result = data(out);
       parallel(out->NumElements(), 1, [&](int64_t b, int64_t e) {
-        kernels().ema(target + b, source + b, e - b, decay_, result + b);
+        kernels().ema(target + b, source + b, e - b, decay, result + b);
       });
     }
   }
 
  private:
   int64_t count_;
-  float decay_;
 };
 
 constexpr int64_t kSumParts = 16;
@@ -340,14 +351,14 @@ SEMISEG_KERNEL("SemisegReluGradient", ReluGradient);
 REGISTER_OP("SemisegAdd").Input("a: float").Input("b: float").Output("sum: float").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegAdd", Add);
 REGISTER_OP("SemisegSgd").Input("inputs: total * float").Output("outputs: results * float")
-    .Attr("total: int >= 1").Attr("results: int >= 1").Attr("count: int").Attr("learning_rate: float").Attr("momentum: float").Attr("weight_decay: float").Attr("nesterov: bool")
+    .Attr("total: int >= 1").Attr("results: int >= 1").Attr("count: int").Attr("nesterov: bool")
     .SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegSgd", Sgd);
 REGISTER_OP("SemisegAdamW").Input("inputs: total * float").Output("outputs: results * float")
-    .Attr("total: int >= 1").Attr("results: int >= 1").Attr("count: int").Attr("options: list(float)").SetShapeFn(unknown_shapes);
+    .Attr("total: int >= 1").Attr("results: int >= 1").Attr("count: int").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegAdamW", AdamW);
 REGISTER_OP("SemisegEma").Input("inputs: total * float").Output("outputs: results * float")
-    .Attr("total: int >= 1").Attr("results: int >= 1").Attr("count: int").Attr("decay: float").SetShapeFn(unknown_shapes);
+    .Attr("total: int >= 1").Attr("results: int >= 1").Attr("count: int").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegEma", Ema);
 REGISTER_OP("SemisegSegmentationSums").Input("logits: float").Input("labels: int32")
     .Output("cross_entropy: float").Output("intersection: float").Output("squares: float").Output("sums: float").Output("counts: float")

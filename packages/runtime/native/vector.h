@@ -25,7 +25,7 @@ typedef float UnalignedVec __attribute__((vector_size(kLanes * 4), aligned(4), m
 SEMISEG_INLINE Vec zero() { return Vec{}; }
 SEMISEG_INLINE Vec load(const float* p) { return (Vec) * (const UnalignedVec*)p; }
 SEMISEG_INLINE void store(float* p, Vec v) { *(UnalignedVec*)p = v; }
-SEMISEG_INLINE Vec splat(float a) { return Vec{} + a; }
+SEMISEG_INLINE Vec splat(float a) { return a - Vec{}; }
 
 // The first `count` lanes, 0 <= count <= kLanes.
 SEMISEG_INLINE void store_some(float* p, Vec v, int count) {

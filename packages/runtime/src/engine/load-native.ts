@@ -33,11 +33,11 @@ export function readyLayout(variant: NativeVariant): NativeLayout | null {
   return parts.every((path) => existsSync(path)) ? layout : null;
 }
 
-/** tfjs-node calls functions of `util` that Node 23 removed. */
+/** tfjs-node calls functions of `util` that Node 23 removed and Node 22 warns of. */
 function restoreUtil(): void {
   const legacy = util as unknown as Record<string, unknown>;
-  legacy["isNullOrUndefined"] ??= (x: unknown) => x === null || x === undefined;
-  legacy["isArray"] ??= Array.isArray;
+  legacy["isNullOrUndefined"] = (x: unknown) => x === null || x === undefined;
+  legacy["isArray"] = Array.isArray;
 }
 
 /**

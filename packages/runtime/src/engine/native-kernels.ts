@@ -15,6 +15,7 @@ import {
   type NamedTensorInfoMap,
   registerKernel,
   type TensorInfo,
+  tensor1d,
   unregisterKernel,
 } from "@tensorflow/tfjs-core";
 
@@ -158,36 +159,42 @@ function registerNorms(): void {
 const grouped = (inputs: NamedTensorInfoMap, roles: readonly string[], count: number): TensorInfo[] =>
   roles.flatMap((role) => Array.from({ length: count }, (_, i) => inputs[`${role}${i}`]!));
 
+/**
+ * Runs an update operator. Its numbers go in as a tensor: TensorFlow keeps an operator in memory for every set of
+ * attributes it has seen, and a learning rate changes with the step.
+ */
+function update(
+  { inputs, attrs, backend }: Arguments,
+  op: string,
+  roles: readonly string[],
+  results: number,
+  numbers: readonly number[],
+  bools: Attrs = {},
+): TensorInfo[] {
+  const count = attrs["count"] as number;
+  const last = tensor1d([...numbers], "float32");
+  const all = [...grouped(inputs, roles, count), last];
+  const ints = { total: all.length, results: results * count, count };
+  const out = run(backend, op, all, results * count, { ints, bools });
+  last.dispose();
+  return out;
+}
+
 function registerUpdates(): void {
-  register(FUSED_SGD, ({ inputs, attrs, backend }) => {
-    const count = attrs["count"] as number;
-    const all = grouped(inputs, ["variable", "gradient", "velocity"], count);
-    return run(backend, "SemisegSgd", all, 2 * count, {
-      ints: { total: all.length, results: 2 * count, count },
-      floats: {
-        learning_rate: attrs["learningRate"],
-        momentum: attrs["momentum"],
-        weight_decay: attrs["weightDecay"],
-      },
-      bools: { nesterov: attrs["nesterov"] },
+  register(FUSED_SGD, (args) => {
+    const { learningRate, momentum, weightDecay } = args.attrs as Record<string, number>;
+    const roles = ["variable", "gradient", "velocity"];
+    return update(args, "SemisegSgd", roles, 2, [learningRate!, momentum!, weightDecay!], {
+      nesterov: args.attrs["nesterov"],
     });
   });
-  register(FUSED_ADAMW, ({ inputs, attrs, backend }) => {
-    const count = attrs["count"] as number;
-    const all = grouped(inputs, ["variable", "gradient", "first", "second"], count);
-    const { learningRate, beta1, beta2, epsilon, weightDecay, step } = attrs as Record<string, number>;
+  register(FUSED_ADAMW, (args) => {
+    const { learningRate, beta1, beta2, epsilon, weightDecay, step } = args.attrs as Record<string, number>;
     const corrections = [1 - beta1! ** step!, 1 - beta2! ** step!];
-    return run(backend, "SemisegAdamW", all, 3 * count, {
-      ints: { total: all.length, results: 3 * count, count },
-      floats: { options: [learningRate, beta1, beta2, epsilon, weightDecay, ...corrections] },
-    });
+    const numbers = [learningRate!, beta1!, beta2!, epsilon!, weightDecay!, ...corrections];
+    return update(args, "SemisegAdamW", ["variable", "gradient", "first", "second"], 3, numbers);
   });
-  register(FUSED_EMA, ({ inputs, attrs, backend }) => {
-    const count = attrs["count"] as number;
-    const all = grouped(inputs, ["target", "source"], count);
-    const ints = { total: all.length, results: count, count };
-    return run(backend, "SemisegEma", all, count, { ints, floats: { decay: attrs["decay"] } });
-  });
+  register(FUSED_EMA, (args) => update(args, "SemisegEma", ["target", "source"], 1, [args.attrs["decay"] as number]));
 }
 
 function registerSegmentationSums(): void {
