@@ -17,7 +17,7 @@ import { batchPlan, createBatchLoader, openDataset } from "@semiseg/data";
 const here = dirname(fileURLToPath(import.meta.url));
 const root = process.env.SEMISEG_DATA;
 const median = (xs) => [...xs].sort((a, b) => a - b)[Math.floor(xs.length / 2)];
-const ROUNDS = 5;
+const ROUNDS = 3;
 
 async function compare(config, { count, patchSize, batch, batches, workers }) {
   const dataset = await openDataset(config);
@@ -59,6 +59,7 @@ async function compare(config, { count, patchSize, batch, batches, workers }) {
     cached.monai.push(drawn.patches / drawn.seconds);
   }
   python.stdin.end();
+  console.error(`${dataset.name}, ${workers} workers: done`);
   const summary = ({ semiseg, monai: other }) => ({
     semiseg: +median(semiseg).toFixed(1),
     monai: +median(other).toFixed(1),
@@ -82,13 +83,13 @@ for (const workers of [0, 1]) {
   results.push(
     await compare(
       { kind: "msd", path: join(root, "hippocampus") },
-      { count: 60, patchSize: [32, 48, 32], batch: 4, batches: 100, workers },
+      { count: 40, patchSize: [32, 48, 32], batch: 4, batches: 60, workers },
     ),
   );
   results.push(
     await compare(
       { kind: "la", path: join(root, "left-atrium") },
-      { count: 12, patchSize: [112, 112, 80], batch: 4, batches: 25, workers },
+      { count: 6, patchSize: [112, 112, 80], batch: 4, batches: 12, workers },
     ),
   );
 }

@@ -104,8 +104,10 @@ function withChannels(dataset: Dataset, volume: Volume): Volume {
 function checkFinite(image: Volume): void {
   if (!image.dtype.startsWith("float")) return;
   const { data } = image;
-  const first = data.findIndex((x) => !Number.isFinite(x));
-  if (first < 0) return;
+  let first = 0;
+  // x - x is 0 for every finite number and NaN otherwise.
+  while (first < data.length && data[first]! - data[first]! === 0) first++;
+  if (first === data.length) return;
   let bad = 0;
   for (let v = first; v < data.length; v++) if (!Number.isFinite(data[v])) bad++;
   throw new DataError(
@@ -124,6 +126,19 @@ function classesOf(dataset: Dataset, label: Volume): Volume {
   const table = new Int16Array(65536).fill(-1); // Fast where values fit; anything else goes through the map.
   for (const [value, index] of classOf) if (value >= 0 && value < 65536) table[value] = index;
   const data = new Uint8Array(label.data.length);
+  if (label.data instanceof Uint8Array) {
+    const small = Uint8Array.from({ length: 256 }, (_, value) => (table[value]! < 0 ? 255 : table[value]!));
+    if (classNames.length < 255) {
+      let strange = false;
+      for (let v = 0; v < data.length; v++) {
+        const index = small[label.data[v]!]!;
+        data[v] = index;
+        strange ||= index === 255;
+      }
+      if (strange) throw strangeLabels(dataset, label, classOf);
+      return { ...label, data, dtype: "uint8" };
+    }
+  }
   for (let v = 0; v < data.length; v++) {
     const value = label.data[v]!;
     const whole = Math.round(value);

@@ -9,11 +9,24 @@ const TILE = 32;
  * The way back is the same function with `shape` reversed.
  */
 export function fortranToC<T extends TypedArray>(source: TypedArray, out: T, shape: readonly number[]): T {
-  const rank = shape.length;
-  if (rank < 2) {
+  if (shape.length < 2) {
     out.set(source);
     return out;
   }
+  // Only whole elements move: seen as unsigned integers of their width, the loops meet few array types and stay fast.
+  reorder(asIntegers(source), asIntegers(out), shape);
+  return out;
+}
+
+function asIntegers(values: TypedArray): TypedArray {
+  const { buffer, byteOffset, length, BYTES_PER_ELEMENT: width } = values;
+  if (width === 1) return new Uint8Array(buffer, byteOffset, length);
+  if (width === 2) return new Uint16Array(buffer, byteOffset, length);
+  return width === 4 ? new Uint32Array(buffer, byteOffset, length) : values;
+}
+
+function reorder(source: TypedArray, out: TypedArray, shape: readonly number[]): void {
+  const rank = shape.length;
   const first = shape[0]!;
   const last = shape[rank - 1]!;
   const middle = shape.slice(1, -1);
@@ -43,5 +56,4 @@ export function fortranToC<T extends TypedArray>(source: TypedArray, out: T, sha
       index[a] = 0;
     }
   }
-  return out;
 }
