@@ -56,4 +56,25 @@ describe.skipIf(!root || !existsSync(leftAtrium))("left atrium benchmark", () =>
       expect(Buffer.compare(Buffer.from(prepared.image.buffer), Buffer.from(image.data.buffer)), id).toBe(0);
     }
   });
+
+  it("passes all 100 scans through the loader and its transforms", { timeout: 300_000 }, async () => {
+    const dataset = await openDataset({ kind: "la", path: leftAtrium });
+    const plan = (step: number) => ({ labeled: [dataset.cases[step]!.id], unlabeled: [] });
+    const augment = { noise: [0, 0.1], gamma: [0.8, 1.2], foregroundProbability: 1 } as const;
+    const loader = createBatchLoader({
+      dataset,
+      plan,
+      patchSize: [112, 112, 80],
+      augment,
+      seed: 1,
+      workers: 0,
+      storeBytes: 0,
+    });
+    for (let step = 0; step < dataset.cases.length; step++) {
+      const { image, labels } = await loader.next(step);
+      expect(image.every(Number.isFinite), dataset.cases[step]!.id).toBe(true);
+      expect(labels.includes(1), dataset.cases[step]!.id).toBe(true);
+    }
+    await loader.close();
+  });
 });
