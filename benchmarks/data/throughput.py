@@ -30,7 +30,7 @@ for line in sys.stdin:
     command = line.split()
     began = time.perf_counter()
     if command[0] == "cold":
-        dataset = CacheDataset(setup["cases"], Compose(steps), cache_rate=1.0, num_workers=None, progress=False)
+        dataset = CacheDataset(setup["cases"], Compose(steps), cache_rate=1.0, num_workers=1, progress=False)
         count = len(dataset)
     else:
         wanted, count = int(command[1]), 0

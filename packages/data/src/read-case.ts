@@ -25,7 +25,7 @@ export async function readCase(dataset: Dataset, id: string, options: ReadVolume
   const ref = caseOf(dataset, id);
   const found =
     ref.index === undefined
-      ? { image: plane(await readImage(dataset, ref, options), ref), label: plane(await readLabel(ref, options), ref) }
+      ? await readFiles(dataset, ref, options)
       : generatePhantom(ref.index, dataset.config as PhantomOptions);
   const image = withChannels(dataset, found.image);
   checkFinite(image);
@@ -40,6 +40,12 @@ export async function readCase(dataset: Dataset, id: string, options: ReadVolume
 }
 
 const nameOf = (volume: Volume): string => volume.meta.source ?? "volume";
+
+/** Image and label at the same time: decompression runs beside the calling thread. */
+async function readFiles(dataset: Dataset, ref: CaseRef, options: ReadVolumeOptions) {
+  const [image, label] = await Promise.all([readImage(dataset, ref, options), readLabel(ref, options)]);
+  return { image: plane(image, ref), label: plane(label, ref) };
+}
 
 async function readImage(dataset: Dataset, ref: CaseRef, options: ReadVolumeOptions): Promise<Volume> {
   if (typeof ref.image === "string") return readVolume(ref.image, options);
