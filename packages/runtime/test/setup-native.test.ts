@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { BackendError } from "@semiseg/errors";
 import { build } from "esbuild";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
-import { BINDING, OPERATORS } from "../src/setup/build-binding.js";
+import { BINDING, OPERATORS, QUIET } from "../src/setup/build-binding.js";
 import { type NativeLayout, nativeLayout } from "../src/setup/native-layout.js";
 import { nativeSources } from "../src/setup/native-sources.js";
 import { setupNative } from "../src/setup/setup-native.js";
@@ -36,7 +36,7 @@ describe("setupNative", () => {
     const steps: string[] = [];
     const { withoutOperators } = await setupNative({ onProgress: (step) => steps.push(step) });
     expect(withoutOperators).toBeNull();
-    expect(readdirSync(layout.build).sort()).toEqual([OPERATORS, BINDING].sort());
+    expect(readdirSync(layout.build).sort()).toEqual([OPERATORS, BINDING, QUIET].sort());
     for (const target of ["avx512", "avx2", "portable"])
       expect(sandbox.calls("g++", new RegExp(`SEMISEG_TARGET=${target} .*kernels_conv\\.cc`))).toBe(1);
     expect(steps.at(-1)).toBe("ready");
@@ -54,7 +54,7 @@ describe("setupNative", () => {
   it("keeps the binding when the operators do not compile, and says why there are none", async () => {
     sandbox.tool("g++", compiler('case "$INPUT" in *kernels_*) echo "bad instruction" >&2; exit 1;; esac'));
     expect((await setupNative()).withoutOperators).toMatch(/bad instruction/);
-    expect(readdirSync(layout.build)).toEqual([BINDING]);
+    expect(readdirSync(layout.build).sort()).toEqual([BINDING, QUIET].sort());
     expect((await setupNative()).withoutOperators).toMatch(/did not compile/);
   });
 
@@ -157,7 +157,7 @@ describe("setups in several processes", () => {
     expect(leftovers().length).toBe(2);
     sandbox.tool("g++", compiler());
     expect(await start().ended).toEqual({ status: 0, output: "null\n" });
-    expect(readdirSync(layout.build).sort()).toEqual([OPERATORS, BINDING].sort());
+    expect(readdirSync(layout.build).sort()).toEqual([OPERATORS, BINDING, QUIET].sort());
     expect(leftovers()).toEqual([]);
   });
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import util from "node:util";
 import { BackendError } from "@semiseg/errors";
 import { findBackendFactory, type KernelBackend, registerBackend } from "@tensorflow/tfjs-core";
-import { BINDING, OPERATORS } from "../setup/build-binding.js";
+import { BINDING, OPERATORS, QUIET } from "../setup/build-binding.js";
 import { type NativeLayout, type NativeVariant, nativeLayout } from "../setup/native-layout.js";
 import { nativeSources } from "../setup/native-sources.js";
 import { registerNativeKernels } from "./native-kernels.js";
@@ -31,6 +31,19 @@ export function readyLayout(variant: NativeVariant): NativeLayout | null {
     join(layout.tfjsNode, "package.json"),
   ];
   return parts.every((path) => existsSync(path)) ? layout : null;
+}
+
+/** Runs `load` with standard error switched off, where the setup built the switch for it. */
+function quietly<T>(layout: NativeLayout, load: () => T): T {
+  const path = join(layout.build, QUIET);
+  if (!existsSync(path) || process.env["TF_CPP_MIN_LOG_LEVEL"] === "0") return load();
+  const { mute, unmute } = createRequire(import.meta.url)(path) as { mute(): void; unmute(): void };
+  mute();
+  try {
+    return load();
+  } finally {
+    unmute();
+  }
 }
 
 /** tfjs-node calls functions of `util` that Node 23 removed and Node 22 warns of. */
@@ -80,7 +93,7 @@ export function loadNative(variant: NativeVariant): LoadedNative {
     throw new BackendError(
       `native TensorFlow (${variant}) is not set up: run npx semiseg-runtime setup${variant === "gpu" ? " --gpu" : ""}`,
     );
-  // TensorFlow's start-up notes are of no use to our users; errors stay.
+  // TensorFlow's start-up notes are of no use to our users; errors stay. TF_CPP_MIN_LOG_LEVEL=0 shows everything.
   process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2";
   // Its default; stating it spares two lines on standard error.
   process.env["TF_ENABLE_ONEDNN_OPTS"] ??= "1";
@@ -88,7 +101,7 @@ export function loadNative(variant: NativeVariant): LoadedNative {
   const own = createRequire(import.meta.url);
   let binding: Binding;
   try {
-    binding = own(join(layout.build, BINDING)) as Binding;
+    binding = quietly(layout, () => own(join(layout.build, BINDING)) as Binding);
   } catch (cause) {
     throw new BackendError(
       `native TensorFlow does not load (${(cause as Error).message}): delete ${layout.build} and run npx semiseg-runtime setup again`,

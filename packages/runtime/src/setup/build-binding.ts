@@ -12,6 +12,7 @@ import { type CommandResult, runCommand } from "./run-command.js";
 /** File names of what is built. */
 export const BINDING = "tfjs_binding.node";
 export const OPERATORS = "semiseg_ops.node";
+export const QUIET = "quiet.node";
 
 /** Instruction sets that get a copy of the kernels, chosen at run time. */
 const TARGETS: Readonly<Record<string, readonly string[]>> = {
@@ -37,13 +38,20 @@ function check(step: string, result: CommandResult): void {
   throw explainFailure(step, result.stderr + result.stdout);
 }
 
-/** Runs jobs, at most one per core at a time. */
+/** Runs jobs, at most one per core at a time. After a failure none is begun, and those that run are waited for. */
 async function inParallel(jobs: readonly (() => Promise<void>)[]): Promise<void> {
   const queue = [...jobs];
   const worker = async (): Promise<void> => {
-    for (let job = queue.shift(); job; job = queue.shift()) await job();
+    for (let job = queue.shift(); job; job = queue.shift())
+      try {
+        await job();
+      } catch (error) {
+        queue.length = 0;
+        throw error;
+      }
   };
-  await Promise.all(Array.from({ length: Math.min(availableParallelism(), jobs.length) }, worker));
+  const workers = Array.from({ length: Math.min(availableParallelism(), jobs.length) }, worker);
+  for (const result of await Promise.allSettled(workers)) if (result.status === "rejected") throw result.reason;
 }
 
 /**
@@ -121,6 +129,8 @@ export async function buildBinding(layout: NativeLayout, progress: Progress): Pr
         ["-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2"],
       ),
     );
+    // A nicety: without it TensorFlow's start-up notes are seen.
+    await runCommand(cxx, [...common, "-shared", join(folder, "quiet.c"), "-o", QUIET], { cwd: work });
     if (plain.length > 0 && failure === null) {
       const linked = await link(OPERATORS, [...objects].sort(), [
         "-l:libtensorflow_cc.so.2",
