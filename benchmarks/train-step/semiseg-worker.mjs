@@ -1,6 +1,6 @@
 // Times SemiSeg training steps on request: reads `run N` and `profile` lines, answers one JSON line each.
 import { createInterface } from "node:readline";
-import { unet, vnet } from "@semiseg/backbones";
+import * as backbones from "@semiseg/backbones";
 import { composeMethod, createStepContext, methodGradients } from "@semiseg/method";
 import { RandomStream, sgd } from "@semiseg/nn";
 import { supervisedTerm } from "@semiseg/presets";
@@ -9,7 +9,7 @@ import * as tf from "@tensorflow/tfjs-core";
 
 const options = JSON.parse(process.argv[2]);
 const backend = await initBackend({ prefer: options.engine ?? "tensorflow", quiet: true });
-const build = options.network === "vnet" ? vnet : unet;
+const build = backbones[options.network];
 const student = build({ spatialDims: 3, inChannels: 1, outChannels: 2, baseFilters: options.filters, seed: 0 });
 const method = composeMethod({ name: "benchmark", student, terms: [supervisedTerm()] });
 const optimizer = sgd({ learningRate: 0.01, momentum: 0.9, weightDecay: 1e-4 });
@@ -20,23 +20,22 @@ const labels = tf.tidy(() => tf.cast(tf.greater(tf.tensor(random.uniform(image.s
 const ids = shape.slice(0, 1).flatMap((n) => Array.from({ length: n }, (_, i) => `case${i}`));
 let step = 0;
 
-function trainStep() {
+async function trainStep() {
   const context = createStepContext(
     method,
     { labeled: { image, labels, ids }, unlabeled: null },
     { step, maxSteps: 1000, random },
   );
-  const { total, gradients, terms } = methodGradients(method, context);
+  const { total, gradients } = await methodGradients(method, context);
   optimizer.apply(gradients, method.trainable.named, step);
-  tf.dispose(gradients);
+  tf.dispose([...gradients.values()]);
   context.dispose();
   step++;
-  void terms;
-  return typeof total === "number" ? total : total.dataSync()[0];
+  return total;
 }
 
 /** Wall time per kernel of one step, by wrapping every registered kernel of this backend. */
-function profile() {
+async function profile() {
   const rows = new Map();
   const kernels = [...tf.getKernelsForBackend(tf.getBackend())];
   for (const kernel of kernels) {
@@ -54,7 +53,7 @@ function profile() {
       },
     });
   }
-  trainStep();
+  await trainStep();
   for (const kernel of kernels) {
     tf.unregisterKernel(kernel.kernelName, kernel.backendName);
     tf.registerKernel(kernel);
@@ -67,14 +66,14 @@ console.log(JSON.stringify({ ready: true, version: backend.version, engine: back
 for await (const line of createInterface({ input: process.stdin })) {
   const [command, count] = line.split(" ");
   if (command === "profile") {
-    console.log(JSON.stringify({ profile: profile().slice(0, 20) }));
+    console.log(JSON.stringify({ profile: (await profile()).slice(0, 20) }));
     continue;
   }
   const seconds = [];
   let loss = null;
   for (let i = 0; i < Number(count); i++) {
     const begin = performance.now();
-    loss = trainStep();
+    loss = await trainStep();
     seconds.push((performance.now() - begin) / 1000);
   }
   console.log(

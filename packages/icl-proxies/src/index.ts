@@ -1,1 +1,2 @@
-export {};
+/** Semantic class proxies for inherent consistent learning (ICL). @packageDocumentation */
+export * from "./icl-losses.js";

@@ -1,1 +1,3 @@
-export {};
+/** Class representations and task-affinity consistency (TAC). @packageDocumentation */
+export * from "./class-representations.js";
+export * from "./task-affinity-loss.js";

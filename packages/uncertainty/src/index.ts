@@ -1,4 +1,5 @@
 /** Predictive uncertainty and confidence for semi-supervised segmentation. @packageDocumentation */
+export * from "./confidence-thresholds.js";
 export * from "./entropy-threshold.js";
 export * from "./monte-carlo-probabilities.js";
 export * from "./predictive-entropy.js";
