@@ -1,6 +1,6 @@
 // Times SemiSeg training steps on request: reads `run N` and `profile` lines, answers one JSON line each.
 import { createInterface } from "node:readline";
-import * as backbones from "@semiseg/backbones";
+import { unet, vnet } from "@semiseg/backbones";
 import { composeMethod, createStepContext, methodGradients } from "@semiseg/method";
 import { RandomStream, sgd } from "@semiseg/nn";
 import { supervisedTerm } from "@semiseg/presets";
@@ -9,7 +9,7 @@ import * as tf from "@tensorflow/tfjs-core";
 
 const options = JSON.parse(process.argv[2]);
 const backend = await initBackend({ prefer: options.engine ?? "tensorflow", quiet: true });
-const build = backbones[options.network];
+const build = options.network === "vnet" ? vnet : unet;
 const student = build({ spatialDims: 3, inChannels: 1, outChannels: 2, baseFilters: options.filters, seed: 0 });
 const method = composeMethod({ name: "benchmark", student, terms: [supervisedTerm()] });
 const optimizer = sgd({ learningRate: 0.01, momentum: 0.9, weightDecay: 1e-4 });
