@@ -15,8 +15,8 @@ const engine = await initBackend();
 const native = engine.name === "tensorflow" || engine.name === "cuda";
 // What fits into a few minutes: the fallback engines are far slower, so they get smaller phantoms and fewer steps.
 const size = native
-  ? { shape: [48, 48, 32], filters: 8, steps: 150, labeled: 3, train: 19, test: 8 }
-  : { shape: [32, 32, 16], filters: 4, steps: 60, labeled: 3, train: 11, test: 4 };
+  ? { shape: [48, 48, 32], filters: 8, steps: 320, labeled: 3, train: 19, test: 8 }
+  : { shape: [32, 32, 16], filters: 4, steps: 60, labeled: 2, train: 11, test: 4 };
 if (!native) console.log(`fallback engine ${engine.name}: smaller phantoms, a smaller network and ${size.steps} steps`);
 
 const dataset = await openDataset({
@@ -40,7 +40,9 @@ const network = {
   inChannels: 1,
   outChannels: dataset.classNames.length,
   baseFilters: size.filters,
-  normalization: "batch",
+  // Group norm: with so few labelled cases and steps, statistics of a batch that mixes labelled and unlabelled samples let
+  // the network tell the two apart instead of learning anatomy.
+  normalization: "group",
   dropout: 0.2,
   seed: 1,
 };
@@ -102,7 +104,14 @@ async function runMethod(method, unlabeled) {
   return { name: method.name, run, evaluations };
 }
 
-const results = [await runMethod(supervised({ network }), 0), await runMethod(meanTeacher({ network }), 2)];
+const results = [
+  await runMethod(supervised({ network }), 0),
+  await runMethod(
+    // A faster teacher and an earlier consistency than the field's defaults, which are meant for many thousand steps.
+    meanTeacher({ network, teacher: { decay: 0.97 }, consistency: { weight: 1, rampLength: size.steps / 2 } }),
+    2,
+  ),
+];
 
 const meanDice = ({ summary }) => summary.find((row) => row.class === "mean" && row.metric === "dice").mean;
 for (const { name, run, evaluations } of results)
