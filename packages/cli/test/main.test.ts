@@ -87,6 +87,21 @@ describe("semiseg", () => {
     for (const file of ["dataset.json", "splits.json"]) expect(existsSync(join(target, file))).toBe(true);
   });
 
+  it("finds nothing wrong with generated phantoms, and says what is wrong with an empty folder", async () => {
+    const good = await semiseg(
+      "data",
+      "doctor",
+      join(folder, "phantoms"),
+      "--html",
+      join(folder, "doctor.html"),
+      "--json",
+    );
+    expect(good.code).toBe(exitCodes.done);
+    expect(JSON.parse(good.out).findings.filter((f: { severity: string }) => f.severity === "error")).toEqual([]);
+    expect(existsSync(join(folder, "doctor.html"))).toBe(true);
+    expect((await semiseg("data", "doctor", join(folder, "none"))).code).toBe(exitCodes.failed);
+  });
+
   it("tells which engines work", async () => {
     const { code, out } = await semiseg("doctor", "--json");
     expect(code).toBe(exitCodes.done);

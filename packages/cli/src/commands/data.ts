@@ -1,5 +1,7 @@
+import { writeFileSync } from "node:fs";
 import { Command } from "@commander-js/extra-typings";
-import { type PhantomConfig, writePhantomDataset } from "@semiseg/data";
+import { dataDoctor, doctorHtml, doctorText, type PhantomConfig, writePhantomDataset } from "@semiseg/data";
+import { DataError } from "@semiseg/errors";
 import { progressBar } from "@semiseg/training";
 import { createOutput, type OutputStreams } from "../output.js";
 import { wholeNumber } from "./common.js";
@@ -34,5 +36,21 @@ export function dataCommand(streams: OutputStreams) {
           `${folder}: ${train.length} training, ${validation.length} validation, ${test.length} test phantoms with ${dataset.classNames.slice(1).join(", ")}`,
       );
     });
-  return new Command("data").description("generate and check data").addCommand(phantom as unknown as Command);
+  const doctor = new Command("doctor")
+    .description("look through a data set and say what is wrong or odd with it")
+    .argument("<folder>", "a data set's folder")
+    .option("--html <file>", "also write a page with a picture of every case")
+    .option("--json", "print one JSON value", false)
+    .action(async (folder, { json, html }) => {
+      const output = createOutput(json, streams);
+      const report = await dataDoctor(folder, { thumbnails: html !== undefined });
+      if (html !== undefined) writeFileSync(html, doctorHtml(report));
+      output.result(report, () => doctorText(report));
+      const errors = report.findings.filter(({ severity }) => severity === "error").length;
+      if (errors > 0) throw new DataError(`${folder}: ${errors} errors were found`);
+    });
+  return new Command("data")
+    .description("generate and check data")
+    .addCommand(phantom as unknown as Command)
+    .addCommand(doctor as unknown as Command);
 }

@@ -99,7 +99,6 @@ const inference = z.strictObject({
   sigmaScale: z.number().positive().optional(),
   mirrorAxes: axes.optional(),
   batchSize: positive.optional(),
-  keepLargest: z.boolean().optional().describe("Keep the largest component of each class"),
 });
 
 const evaluation = z.strictObject({

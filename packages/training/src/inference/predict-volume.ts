@@ -4,13 +4,8 @@ import { add, div, softmax, type Tensor, tidy } from "@tensorflow/tfjs-core";
 import type { HostArray } from "./host-array.js";
 import { type Predictor, type SlidingWindowOptions, slidingWindowInference } from "./sliding-window-inference.js";
 
-/** How volumes are predicted; everything but the network of {@link SlidingWindowOptions}. */
-export interface InferenceOptions extends Partial<Omit<SlidingWindowOptions, "predictor">> {
-  /** Keep only the largest 26-connected (2-D: 8-connected) component of each foreground class. Default false. */
-  readonly keepLargest?: boolean;
-  /** Fill background holes enclosed by foreground of one class. Default false. */
-  readonly fillHoles?: boolean;
-}
+/** How volumes are predicted: everything of {@link SlidingWindowOptions} but the network. */
+export type InferenceOptions = Partial<Omit<SlidingWindowOptions, "predictor">>;
 
 /**
  * Softmax of one network, or the mean softmax of several, without dropout and with running statistics.
@@ -51,11 +46,10 @@ export async function predictProbabilities(
   image: HostArray,
   options: InferenceOptions = {},
 ): Promise<HostArray> {
-  const { keepLargest: _, fillHoles: __, ...windows } = options;
   const result = await slidingWindowInference(
     { data: image.data, shape: [1, ...image.shape] },
     {
-      ...windows,
+      ...options,
       roiSize: options.roiSize ?? wholeVolumeWindow(image.shape.slice(0, -1), networks),
       predictor: softmaxPredictor(networks),
     },
