@@ -16,7 +16,7 @@ const native = engine.name === "tensorflow" || engine.name === "cuda";
 // What fits into a few minutes: the fallback engines are far slower, so they get smaller phantoms and fewer steps.
 const size = native
   ? { shape: [48, 48, 32], filters: 8, steps: 320, labeled: 3, train: 19, test: 8 }
-  : { shape: [32, 32, 16], filters: 4, steps: 60, labeled: 2, train: 11, test: 4 };
+  : { shape: [32, 32, 16], filters: 4, steps: 400, labeled: 2, train: 11, test: 4 };
 if (!native) console.log(`fallback engine ${engine.name}: smaller phantoms, a smaller network and ${size.steps} steps`);
 
 const dataset = await openDataset({

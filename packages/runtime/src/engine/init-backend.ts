@@ -1,4 +1,5 @@
 import "@tensorflow/tfjs";
+import { existsSync } from "node:fs";
 import { BackendError, checkChoice, SemisegError } from "@semiseg/errors";
 import { ready, setBackend, version_core } from "@tensorflow/tfjs-core";
 import type { Progress } from "../setup/progress.js";
@@ -50,7 +51,12 @@ async function cuda(): Promise<Attempt> {
   return { name: "cuda", backend: "tensorflow", device: "cuda", engine: "TensorFlow", version: native.version };
 }
 
+/** Device files of GPUs on Linux; without any of them Vulkan has only software drivers, and Dawn is loud about it. */
+const GPU_FILES = ["/dev/dri", "/dev/nvidia0", "/dev/dxg", "/dev/kfd"];
+
 async function webgpu(requireHardware: boolean): Promise<Attempt> {
+  if (requireHardware && globalThis.process?.platform === "linux" && !GPU_FILES.some((path) => existsSync(path)))
+    throw new BackendError("no GPU was found");
   let module: { initWebgpu(options: object): Promise<{ device: string }> };
   try {
     module = (await import("@semiseg/webgpu" as string)) as typeof module;
