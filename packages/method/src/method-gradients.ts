@@ -13,6 +13,7 @@ import {
   stack,
   sum,
   type Tensor,
+  tidy,
   variableGrads,
 } from "@tensorflow/tfjs-core";
 import type { Method } from "./method.js";
@@ -128,9 +129,8 @@ async function readScalars(values: readonly Tensor[]): Promise<number[]> {
 
 async function globalNorm(gradients: ReadonlyMap<string, Tensor>): Promise<number> {
   if (gradients.size === 0) return 0;
-  const squares = [...gradients.values()].map((g) => sum(square(g)));
-  const norm = sqrt(addN(squares));
+  const norm = tidy(() => sqrt(addN([...gradients.values()].map((g) => sum(square(g))))));
   const number = (await norm.data())[0]!;
-  dispose([norm, ...squares]);
+  norm.dispose();
   return number;
 }

@@ -204,7 +204,24 @@ eachBackend("method", () => {
     expect([...gradients.keys()].sort()).toEqual([...method.trainable.named.keys()].sort());
     expect(total).toBeCloseTo(terms[0]!.value + 0.5 * terms[1]!.value, 5);
     expect(terms.every((t) => t.gradientNorm! > 0)).toBe(true);
+    tf.dispose([...gradients.values()]);
     context.dispose();
+  });
+
+  it("a step with gradient norms leaves no tensors behind", async () => {
+    const method = composeMethod({ name: "m", student: tinyNetwork(), teacher: {}, terms: [supervised, consistency] });
+    const step = async () => {
+      const first = batch();
+      const context = createStepContext(method, first, at(0));
+      const { gradients } = await methodGradients(method, context, { gradientNorms: true });
+      tf.dispose([...gradients.values()]);
+      context.dispose();
+      tf.dispose([first.labeled.image, first.labeled.labels, first.unlabeled.image]);
+    };
+    await step();
+    const before = tf.memory().numTensors;
+    await step();
+    expect(tf.memory().numTensors).toBe(before);
   });
 
   it("a term of weight 0 is not evaluated", async () => {

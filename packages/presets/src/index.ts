@@ -1,4 +1,5 @@
 /** UG-MCL, CAML, DuCiSC, ICL, TAC and their ancestors, composed from public terms. @packageDocumentation */
+export * from "./ducisc.js";
 export * from "./mean-teacher.js";
 export * from "./network-of.js";
 export * from "./supervised.js";
