@@ -5,6 +5,7 @@ import {
   clone,
   concat,
   dispose,
+  engine,
   keep,
   oneHot,
   reshape,
@@ -56,21 +57,49 @@ const outputs = (output: NetworkOutput): Tensor[] => [
   ...Object.values(output.heads),
 ];
 
-const mapOutput = (output: NetworkOutput, f: (t: Tensor) => Tensor): NetworkOutput => {
-  const each = (record: Readonly<Record<string, Tensor>>) =>
-    Object.fromEntries(Object.entries(record).map(([key, t]) => [key, f(t)]));
-  return { logits: f(output.logits), features: each(output.features), heads: each(output.heads) };
-};
-
-const joinOutputs = (a: NetworkOutput, b: NetworkOutput): NetworkOutput => {
-  const each = (x: Readonly<Record<string, Tensor>>, y: Readonly<Record<string, Tensor>>) =>
-    Object.fromEntries(Object.keys(x).map((key) => [key, concat([x[key]!, y[key]!], 0)]));
-  return {
-    logits: concat([a.logits, b.logits], 0),
-    features: each(a.features, b.features),
-    heads: each(a.heads, b.heads),
+/**
+ * An output whose tensors are made when first read: most terms read one or two of the dozen, and a slice or a join of a
+ * full-resolution feature costs as much as a layer.
+ */
+function lazyOutput(
+  like: NetworkOutput,
+  owned: Tensor[],
+  make: (pick: (from: NetworkOutput) => Tensor) => Tensor,
+): NetworkOutput {
+  const record = (tensors: Readonly<Record<string, Tensor>>, from: (output: NetworkOutput) => typeof tensors) => {
+    const lazy: Record<string, Tensor> = {};
+    for (const key of Object.keys(tensors)) {
+      // Made outside a gradient, a tensor is a constant: it must not stand in for one that carries gradients.
+      const made = new Map<boolean, Tensor>();
+      Object.defineProperty(lazy, key, {
+        enumerable: true,
+        get: () => {
+          const { gradientDepth, kernelDepth } = engine().state;
+          const recorded = gradientDepth > 0 && kernelDepth === 0;
+          const found = made.get(recorded);
+          if (found) return found;
+          const tensor = held(
+            owned,
+            make((output) => from(output)[key]!),
+          );
+          made.set(recorded, tensor);
+          return tensor;
+        },
+      });
+    }
+    return lazy;
   };
-};
+  const top = record({ logits: like.logits }, ({ logits }) => ({ logits }));
+  const features = record(like.features, (output) => output.features);
+  const heads = record(like.heads, (output) => output.heads);
+  return {
+    get logits() {
+      return top["logits"]!;
+    },
+    features,
+    heads,
+  };
+}
 
 function checkBatch({ labeled, unlabeled }: StepBatch, student: Network): void {
   const { spatialDims, inChannels } = student.provides;
@@ -126,26 +155,40 @@ function passesOf(
       return network.apply(input, { training, updateBuffers, random: random.fork(`${role}/${view}`) });
     });
   const labeledCount = batch.labeled.image.shape[0]!;
+  const views = new Map<string, NetworkOutput>();
+  const lazily = (view: string, build: () => NetworkOutput): NetworkOutput => {
+    const output = views.get(view) ?? build();
+    views.set(view, output);
+    return output;
+  };
   const part = (output: NetworkOutput, begin: number, count: number): NetworkOutput =>
-    mapOutput(output, (t) => slice(t, [begin, ...Array(t.rank - 1).fill(0)], [count, ...t.shape.slice(1)]));
+    lazyOutput(output, owned, (pick) => {
+      const t = pick(output);
+      return slice(t, [begin, ...Array(t.rank - 1).fill(0)], [count, ...t.shape.slice(1)]);
+    });
+  const join = (a: NetworkOutput, b: NetworkOutput): NetworkOutput =>
+    lazyOutput(a, owned, (pick) => concat([pick(a), pick(b)], 0));
   const passes: Passes & { forget(): void } = {
     network,
-    forget: () => cache.clear(),
+    forget: () => {
+      cache.clear();
+      views.clear();
+    },
     on: (view, input) => run(view, input),
     labeled: () => {
       if (separate || !batch.unlabeled) return run("labeled", batch.labeled.image);
-      return cached("labeled", () => part(passes.all(), 0, labeledCount));
+      return lazily("labeled", () => part(passes.all(), 0, labeledCount));
     },
     unlabeled: () => {
       const half = batch.unlabeled;
       if (!half)
         throw new CompatibilityError("the batch holds no unlabelled sample: give the data set unlabelled cases");
       if (separate) return run("unlabeled", half.image);
-      return cached("unlabeled", () => part(passes.all(), labeledCount, half.image.shape[0]!));
+      return lazily("unlabeled", () => part(passes.all(), labeledCount, half.image.shape[0]!));
     },
     all: () => {
       if (!batch.unlabeled) return passes.labeled();
-      if (separate) return cached("both halves", () => joinOutputs(passes.labeled(), passes.unlabeled()));
+      if (separate) return lazily("both halves", () => join(passes.labeled(), passes.unlabeled()));
       return run("all", image);
     },
   };
