@@ -1,15 +1,14 @@
-import { CompatibilityError } from "@semiseg/errors";
-import { type StepContext, sigmoidRampUp, type Term } from "@semiseg/method";
+import { CompatibilityError, checkChoice, checkNumber } from "@semiseg/errors";
+import { sigmoidRampUp, type Term } from "@semiseg/method";
 import { stopGradient, withoutGradient } from "@semiseg/nn";
-import {
-  clippedNoise,
-  entropyThreshold,
-  monteCarloProbabilities,
-  predictiveEntropy,
-  reliableMask,
-} from "@semiseg/uncertainty";
-import { add, dispose, mean, type Scalar, softmax, type Tensor, tidy } from "@tensorflow/tfjs-core";
+import { clippedNoise } from "@semiseg/uncertainty";
+import { add, mean, type Scalar, softmax, tidy } from "@tensorflow/tfjs-core";
 import { intraTaskConsistency } from "./intra-task-consistency.js";
+import {
+  checkTeacherUncertainty,
+  reliableTeacherVoxels,
+  type TeacherUncertaintyOptions,
+} from "./reliable-teacher-voxels.js";
 
 /** Options of {@link teacherConsistencyTerm}. */
 export interface TeacherConsistencyOptions {
@@ -24,38 +23,9 @@ export interface TeacherConsistencyOptions {
   /** Factor inside the loss. Default 0.5 with uncertainty (UG-MCL), 1 without. */
   readonly scale?: number;
   /** Count only voxels whose Monte Carlo dropout entropy is below the rising threshold. Default false. */
-  readonly uncertainty?: boolean | { readonly samples?: number; readonly samplesPerPass?: number };
+  readonly uncertainty?: boolean | TeacherUncertaintyOptions;
   /** Noise on the teacher's input: clip(std * N(0,1), -2 std, 2 std). Default 0.1; 0 shows it the clean batch. */
   readonly noiseStd?: number;
-}
-
-/** Entropy of several stochastic teacher passes over an image, shared by the terms of a step. */
-function entropyOf(
-  context: StepContext,
-  view: string,
-  image: Tensor,
-  samples: number,
-  perPass: number,
-  std: number,
-): Tensor {
-  return context.share(`teacher entropy/${view}/${samples}/${std}`, () =>
-    withoutGradient(() => {
-      const { network } = context.teacher;
-      const random = context.random(`uncertainty/${view}`);
-      const probs = monteCarloProbabilities(
-        (x, pass) =>
-          tidy(
-            () =>
-              network.apply(x, { training: true, updateBuffers: false, random: random.fork(`dropout/${pass}`) }).logits,
-          ),
-        image,
-        { samples, samplesPerPass: perPass, noiseStd: std, noiseClip: 2 * std, random: random.fork("noise") },
-      );
-      const entropy = predictiveEntropy(probs);
-      dispose(probs);
-      return entropy;
-    }),
-  );
 }
 
 /**
@@ -65,7 +35,11 @@ function entropyOf(
 export function teacherConsistencyTerm(options: TeacherConsistencyOptions = {}): Term {
   const { name = "intra-task consistency", weight = 0.1, on = "all", uncertainty = false, noiseStd = 0.1 } = options;
   const scale = options.scale ?? (uncertainty ? 0.5 : 1);
-  const { samples = 8, samplesPerPass = 2 } = typeof uncertainty === "object" ? uncertainty : {};
+  const monteCarlo = typeof uncertainty === "object" ? uncertainty : {};
+  checkTeacherUncertainty("teacherConsistencyTerm", monteCarlo);
+  checkNumber("teacherConsistencyTerm", "weight", weight, { min: 0 });
+  checkNumber("teacherConsistencyTerm", "noiseStd", noiseStd, { min: 0 });
+  checkChoice("teacherConsistencyTerm", "on", on, ["all", "unlabeled"]);
   return {
     name,
     needs: { teacher: uncertainty ? "dropout" : true, ...(on === "unlabeled" ? { unlabeled: true } : {}) },
@@ -90,15 +64,13 @@ export function teacherConsistencyTerm(options: TeacherConsistencyOptions = {}):
       );
       const target = context.teacher.on(`noisy/${view}`, noisy).logits;
       const logits = (on === "all" ? context.student.all() : context.student.unlabeled()).logits;
+      const student = context.share(`student/probs/${view}`, () => softmax(logits));
       return tidy(() => {
         const teacher = withoutGradient(() => softmax(target));
-        if (!uncertainty) return intraTaskConsistency({ student: softmax(logits), teacher, scale });
-        const entropy = entropyOf(context, view, image, samples, samplesPerPass, noiseStd);
-        const mask = withoutGradient(() =>
-          reliableMask(entropy, entropyThreshold(context.step, context.maxSteps, context.numClasses)),
-        );
+        if (!uncertainty) return intraTaskConsistency({ student, teacher, scale });
+        const mask = reliableTeacherVoxels(context, view, image, { ...monteCarlo, noiseStd });
         context.log(`${name}/coverage`, withoutGradient(() => mean(mask)) as Scalar);
-        return intraTaskConsistency({ student: softmax(logits), teacher: stopGradient(teacher), mask, scale });
+        return intraTaskConsistency({ student, teacher: stopGradient(teacher), mask, scale });
       });
     },
   };

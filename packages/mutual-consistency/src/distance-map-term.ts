@@ -1,0 +1,82 @@
+import { checkNumber, OptionError } from "@semiseg/errors";
+import { diceLoss } from "@semiseg/losses";
+import type { Term } from "@semiseg/method";
+import { withoutGradient } from "@semiseg/nn";
+import {
+  add,
+  div,
+  mul,
+  type Scalar,
+  slice,
+  squaredDifference,
+  stack,
+  sum,
+  type Tensor,
+  tidy,
+  unstack,
+} from "@tensorflow/tfjs-core";
+import { distanceToProbability } from "./distance-to-probability.js";
+import { signedDistanceMap } from "./signed-distance-map.js";
+
+/** Options of {@link distanceMapTerm}. */
+export interface DistanceMapTermOptions {
+  /** Default 0.5. */
+  readonly weight?: number;
+  /** Factor of the Dice loss of the mask that the map stands for. Default 1, as UG-MCL; DTC has 0. */
+  readonly dice?: number;
+  /** Factor of the mean squared error against the true signed distance map. Default 0, as UG-MCL; DTC has 0.3. */
+  readonly regression?: number;
+  /** Default 1500. */
+  readonly steepness?: number;
+}
+
+/** Signed distance maps of the foreground classes of onehot labels `[N, ...S, C]`: `[N, ...S, C-1]`. */
+function foregroundMaps(onehot: Tensor): Tensor {
+  return withoutGradient(() =>
+    tidy(() => {
+      const [, ...foreground] = unstack(onehot, onehot.rank - 1);
+      return stack(
+        foreground.map((mask) => signedDistanceMap(mask)),
+        -1,
+      );
+    }),
+  );
+}
+
+/**
+ * Term: the distance head learns the labelled half, through the mask that its map stands for (Dice), and by regression
+ * when asked to.
+ *
+ * @see Zhang et al. (UG-MCL), arXiv:2112.02508, supervised loss; Luo et al. (DTC), AAAI 2021, section 2.3.
+ */
+export function distanceMapTerm(options: DistanceMapTermOptions = {}): Term {
+  const { weight = 0.5, dice = 1, regression = 0, steepness = 1500 } = options;
+  for (const [key, value] of Object.entries({ weight, dice, regression }))
+    checkNumber("distanceMapTerm", key, value, { min: 0 });
+  checkNumber("distanceMapTerm", "steepness", steepness, { above: 0 });
+  if (dice === 0 && regression === 0)
+    throw new OptionError("distanceMapTerm: dice and regression are both 0, so nothing would be learned");
+  return {
+    name: "distance map",
+    needs: { heads: ["distance"] },
+    about: "the distance head learns the labelled half",
+    weight: () => weight,
+    loss: (context) => {
+      const distance = context.student.labeled().heads["distance"]!;
+      const { onehot } = context.labeled;
+      return tidy(() => {
+        const parts: Tensor[] = [];
+        if (dice > 0) {
+          const foreground = slice(onehot, [...Array(onehot.rank - 1).fill(0), 1], distance.shape);
+          const mask = distanceToProbability(distance, { steepness });
+          parts.push(mul(diceLoss(foreground, mask, { includeBackground: true }), dice));
+        }
+        if (regression > 0) {
+          const truth = context.share("labeled/distance maps", () => foregroundMaps(onehot));
+          parts.push(mul(div(sum(squaredDifference(distance, truth)), distance.size), regression));
+        }
+        return (parts.length === 2 ? add(parts[0]!, parts[1]!) : parts[0]!) as Scalar;
+      });
+    },
+  };
+}
