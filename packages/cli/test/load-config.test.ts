@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError, formatIssue, parseConfig, runConfigJsonSchema } from "../src/index.js";
 
-const good = `method: { name: mean-teacher, decay: 0.99 }
+const good = `method: { name: mean-teacher, teacher: { decay: 0.99 } }
 data:
   kind: msd
   path: \${DATA}/hippocampus
@@ -26,7 +26,7 @@ describe("parseConfig", () => {
   it("fills in defaults and expands environment variables", () => {
     const config = parseConfig(good, "run.yaml", { environment });
     expect(config.data.path).toBe("/somewhere/hippocampus");
-    expect(config.method).toEqual({ name: "mean-teacher", decay: 0.99 });
+    expect(config.method).toEqual({ name: "mean-teacher", teacher: { decay: 0.99 } });
     expect(config.optimizer).toEqual({ name: "sgd", learningRate: 0.01 });
     expect(config.batch).toEqual({ labeled: 2, unlabeled: 2 });
     expect(config.evaluation).toEqual({ dialect: "medpy", empty: "nan" });
@@ -56,6 +56,19 @@ describe("parseConfig", () => {
     expect(found).toContain("run.yaml:9:1: sede: is not a known setting");
     expect(found.find((text) => text.includes("data.seed"))).toMatch(/^run\.yaml:4:3: data\.seed: /);
     expect(found.find((text) => text.includes("patchSize"))).toMatch(/^run\.yaml:7:19: data\.patchSize\.1: /);
+  });
+
+  it("checks a method's own options by name, and names the methods there are", () => {
+    const method = (text: string) => issues(good.replace("{ name: mean-teacher, teacher: { decay: 0.99 } }", text));
+    expect(method("{ name: mean-teacher, consistancy: { weight: 1 } }")).toEqual([
+      "run.yaml:1:31: method.consistancy: is not a known setting",
+    ]);
+    expect(method("{ name: ducisc, confidence: { fixed: 2 } }")[0]).toMatch(
+      /^run\.yaml:1:\d+: method\.confidence\.fixed: /,
+    );
+    expect(method("{ name: none }")[0]).toMatch(/must be one of supervised, mean-teacher.*received 'none'/);
+    expect(method("{ consistency: {} }")[0]).toMatch(/^run\.yaml:1:\d+: method/);
+    expect(method("{ name: ug-mcl, maskCrossTask: false, uncertainty: { samples: 4 } }")).toEqual([]);
   });
 
   it("points to the parent when a key is missing", () => {

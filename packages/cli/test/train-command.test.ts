@@ -127,7 +127,7 @@ describe("semiseg train, evaluate and predict", () => {
       data: { labeled: 2, train: 4, test: 2 },
     });
     expect((await semiseg("explain", "--config", config, "--set", "method.name=none")).error).toContain(
-      "method.name must be one of supervised",
+      "method.name: must be one of supervised",
     );
   });
 });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { methodSchema } from "./method-schema.js";
 
 const positive = z.int().min(1);
 const fraction = z.number().min(0).max(1);
@@ -117,7 +118,7 @@ const datasetFacts = z.strictObject({
 /** The configuration of a run, as in a YAML file. */
 export const runConfigSchema = z.strictObject({
   $schema: z.string().optional(),
-  method: z.looseObject({ name: z.string() }).describe("A preset and its options"),
+  method: methodSchema,
   network: network.default({ name: "vnet" }),
   data,
   batch: z.strictObject({ labeled: positive, unlabeled: z.int().min(0) }).default({ labeled: 2, unlabeled: 2 }),
