@@ -66,6 +66,22 @@ eachBackend("multiHeadAttention and transformerEncoderLayer", () => {
     expect(farthest(layer.attend({ query: x, key: tf.gather(x, order, 1) }), layer.apply(x))).toBeLessThan(1e-5);
   });
 
+  it("give the same within a budget for attention weights, however small", () => {
+    const build = (weightBytes?: number) =>
+      multiHeadAttention({
+        channels: 4,
+        heads: 2,
+        random: new RandomStream(5),
+        ...(weightBytes === undefined ? {} : { weightBytes }),
+      });
+    const x = random.normal([2, 7, 4]);
+    const whole = build().apply(x);
+    // 4 sequences of 7 keys are 112 bytes a query.
+    for (const bytes of [1, 112, 300, 1e6])
+      expect(farthest(build(bytes).apply(x), whole), `${bytes}`).toBeLessThan(1e-6);
+    expect(() => build(0)).toThrow("weightBytes");
+  });
+
   it("drop at random while training only, from the stream they are given", () => {
     const layer = transformerEncoderLayer({ channels: 4, heads: 2, dropout: 0.5, random });
     const x = random.normal([2, 3, 4]);

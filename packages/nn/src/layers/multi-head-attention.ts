@@ -28,6 +28,8 @@ export interface MultiHeadAttentionOptions {
   readonly random: RandomStream;
   /** Queries handled at a time; smaller is less memory. Default all. */
   readonly queryChunk?: number;
+  /** In place of `queryChunk`: bytes that one tensor of attention weights may take (a pass holds about four). */
+  readonly weightBytes?: number;
 }
 
 /** Multi-head attention; see {@link multiHeadAttention}. */
@@ -43,10 +45,13 @@ export interface MultiHeadAttentionLayer extends Layer {
  * `in_proj_bias`, `out_proj.weight`, `out_proj.bias`.
  */
 export function multiHeadAttention(options: MultiHeadAttentionOptions): MultiHeadAttentionLayer {
-  const { channels, heads, dropout = 0, random, queryChunk } = options;
+  const { channels, heads, dropout = 0, random, queryChunk, weightBytes } = options;
   checkNumber("multiHeadAttention", "channels", channels, { integer: true, min: 1 });
   checkNumber("multiHeadAttention", "heads", heads, { integer: true, min: 1 });
   checkRate("multiHeadAttention", dropout);
+  if (weightBytes !== undefined) checkNumber("multiHeadAttention", "weightBytes", weightBytes, { above: 0 });
+  const chunkOf = (rows: number, keys: number): number | undefined =>
+    queryChunk ?? (weightBytes === undefined ? undefined : Math.max(1, Math.floor(weightBytes / (4 * rows * keys))));
   if (channels % heads !== 0)
     throw new OptionError(`multiHeadAttention: heads must divide the ${channels} channels, received ${heads}`);
   const width = channels / heads;
@@ -76,12 +81,13 @@ export function multiHeadAttention(options: MultiHeadAttentionOptions): MultiHea
     const training = applyOptions?.training === true && dropout > 0;
     return tidy(() => {
       const [n, t] = query.shape as [number, number];
+      const chunk = chunkOf(n * heads, key.shape[1]!);
       const attended = scaledDotProductAttention({
         query: project(query, 0),
         key: project(key, 1),
         value: project(value, 2),
         ...(training ? { dropout, random: dropoutStream("multiHeadAttention", applyOptions) } : {}),
-        ...(queryChunk === undefined ? {} : { queryChunk }),
+        ...(chunk === undefined ? {} : { queryChunk: chunk }),
       });
       const merged = reshape(transpose(reshape(attended, [n, heads, t, width]), [0, 2, 1, 3]), [n, t, channels]);
       return outProjection.apply(merged);
