@@ -22,13 +22,10 @@ const available = presets as unknown as Readonly<
   Record<string, ((config: Readonly<Record<string, unknown>>) => Method) | undefined>
 >;
 
-/** The networks a configuration may name. */
-const networkNames = ["vnet", "unet"];
-
 /**
  * The method of a configuration: its preset with its options, and a network that fits the data.
  *
- * @throws OptionError for an unknown method or network; whatever the preset and network say about their options.
+ * @throws OptionError for a method that is not there; whatever the preset and network say about their options.
  */
 export function buildMethod(config: RunConfig, dataset: DatasetFacts): Method {
   const { name, ...options } = config.method;
@@ -39,9 +36,7 @@ export function buildMethod(config: RunConfig, dataset: DatasetFacts): Method {
     const known = Object.entries(methodNames).flatMap(([key, value]) => (available[value] ? [key] : []));
     throw new OptionError(`method.name must be one of ${known.join(", ")}, received '${name}'`);
   }
-  const { name: kind, ...network } = config.network;
-  if (!networkNames.includes(kind))
-    throw new OptionError(`network.name must be one of ${networkNames.join(", ")}, received '${kind}'`);
+  const { name: kind = "vnet", ...network } = config.network;
   return preset({
     ...options,
     network: {

@@ -71,6 +71,19 @@ describe("parseConfig", () => {
     expect(method("{ name: ug-mcl, maskCrossTask: false, uncertainty: { samples: 4 } }")).toEqual([]);
   });
 
+  it("checks the network's options by name", () => {
+    const network = (text: string) => issues(`${good}network: ${text}\n`);
+    expect(network("{ baseFilter: 8 }").join()).toContain("network");
+    expect(network("{ name: vnet, baseFilter: 8 }")).toEqual([
+      "run.yaml:9:24: network.baseFilter: is not a known setting",
+    ]);
+    expect(network("{ name: unet, decoders: [nearest] }")).toEqual([
+      "run.yaml:9:24: network.decoders: is not a known setting",
+    ]);
+    expect(network("{ name: unetr }")[0]).toContain("must be one of vnet, unet");
+    expect(network("{ name: unet, dropout: [0, 0.1, 0.2, 0.3, 0.5] }")).toEqual([]);
+  });
+
   it("points to the parent when a key is missing", () => {
     expect(issues(good.replace("run: runs/one\n", ""))[0]).toMatch(/^run\.yaml:1:1: run: /);
   });

@@ -1,5 +1,6 @@
 import { checkNumber, checkRank, ShapeError } from "@semiseg/errors";
 import type { Tensor } from "@tensorflow/tfjs-core";
+import { rowsByClass } from "./rows-by-class.js";
 
 /** Arguments of {@link topConfident}. */
 export interface TopConfidentArguments {
@@ -22,8 +23,18 @@ export function topConfident(args: TopConfidentArguments): number[][] {
     );
   checkNumber("topConfident", "numClasses", numClasses, { integer: true, min: 1 });
   checkNumber("topConfident", "limit", limit, { integer: true, min: 1 });
-  const [values, classes] = [scores.dataSync(), labels.dataSync()];
-  const rows: number[][] = Array.from({ length: numClasses }, () => []);
-  for (let i = 0; i < values.length; i++) rows[classes[i]!]?.push(i);
-  return rows.map((row) => row.sort((a, b) => values[b]! - values[a]! || a - b).slice(0, limit));
+  const values = scores.dataSync();
+  return rowsByClass(labels.dataSync(), numClasses).map((row) => {
+    const best = row.length > limit ? highest(row, values, limit) : row;
+    return best.sort((a, b) => values[b]! - values[a]! || a - b);
+  });
+}
+
+/** The rows of the `limit` highest values, ties in order: a numeric sort of the values alone is far faster than one of rows. */
+function highest(row: readonly number[], values: ArrayLike<number>, limit: number): number[] {
+  const sorted = Float32Array.from(row, (i) => values[i]!).sort();
+  const threshold = sorted[sorted.length - limit]!;
+  const above = row.filter((i) => values[i]! > threshold);
+  const tied = row.filter((i) => values[i]! === threshold).slice(0, limit - above.length);
+  return [...above, ...tied];
 }

@@ -5,4 +5,5 @@ export * from "./method.js";
 export * from "./method-gradients.js";
 export * from "./schedules.js";
 export * from "./step-context.js";
+export * from "./teacher-distance.js";
 export * from "./term.js";

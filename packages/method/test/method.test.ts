@@ -10,9 +10,10 @@ import {
   type StepContext,
   sigmoidRampUp,
   type Term,
+  teacherDistance,
 } from "@semiseg/method";
-import { moduleOf, RandomStream, sgd } from "@semiseg/nn";
-import { eachBackend } from "@semiseg/test-utils";
+import { moduleOf, RandomStream, sgd, withoutGradient } from "@semiseg/nn";
+import { eachBackend, leakedTensors } from "@semiseg/test-utils";
 import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, it } from "vitest";
 import { tinyNetwork } from "./tiny-network.js";
@@ -159,6 +160,33 @@ eachBackend("method", () => {
       expect(b.variables[0]!.dataSync()[0]).toBeCloseTo(want, 6);
     }
     expect(() => new ExponentialMovingAverage(tinyNetwork(), tinyNetwork({ classes: 3 }))).toThrow(CompatibilityError);
+  });
+
+  it("teacherDistance is 0 after a copy, relative otherwise, and refuses another architecture", () => {
+    const module = (v: number) =>
+      moduleOf({ w: tf.variable(tf.fill([4], v)), s: tf.variable(tf.fill([2], 7 * v), false) });
+    const [student, teacher] = [module(2), module(2)];
+    expect(teacherDistance(student, teacher).dataSync()[0]).toBe(0);
+    expect(teacherDistance(student, module(3)).dataSync()[0]).toBeCloseTo(0.5, 6);
+    expect(() => teacherDistance(student, moduleOf({}))).toThrow(CompatibilityError);
+    expect(leakedTensors(() => teacherDistance(student, teacher))).toBe(0);
+  });
+
+  it("a feature first read as a constant still carries gradients for the next reader", () => {
+    const method = composeMethod({ name: "m", student: tinyNetwork(), terms: [supervised] });
+    const context = createStepContext(method, batch(), at(0));
+    context.student.all();
+    const trained = method.student.variables.filter((v) => v.trainable);
+    const { grads } = tf.variableGrads(() => {
+      context.forgetGradients();
+      withoutGradient(() => context.student.labeled().logits);
+      context.forgetGradients();
+      context.student.all();
+      withoutGradient(() => context.student.labeled().logits);
+      return tf.sum(tf.square(context.student.labeled().logits)) as tf.Scalar;
+    }, trained);
+    expect(Object.values(grads).some((g) => g.abs().max().dataSync()[0]! > 0)).toBe(true);
+    context.dispose();
   });
 
   it("passes run once, halves are slices of one joint pass, and separate passes are joined", () => {

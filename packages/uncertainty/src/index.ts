@@ -1,5 +1,6 @@
 /** Predictive uncertainty and confidence for semi-supervised segmentation. @packageDocumentation */
 export * from "./confidence-thresholds.js";
 export * from "./entropy-threshold.js";
+export * from "./kl-variance.js";
 export * from "./monte-carlo-probabilities.js";
 export * from "./predictive-entropy.js";

@@ -1,10 +1,11 @@
 import { CheckpointError, OptionError, ShapeError } from "@semiseg/errors";
 import { RandomStream } from "@semiseg/nn";
-import { eachBackend, leakedTensors } from "@semiseg/test-utils";
+import { eachBackend, gradientError, leakedTensors } from "@semiseg/test-utils";
 import {
   ConfidenceThresholds,
   clippedNoise,
   entropyThreshold,
+  klVariance,
   monteCarloProbabilities,
   predictiveEntropy,
   reliableMask,
@@ -64,6 +65,25 @@ eachBackend("uncertainty", () => {
     expect(a.every((v, i) => v <= b[i]! && b[i]! <= c[i]!)).toBe(true);
     expect(c).toEqual([1, 1, 1]);
     expect(a[0]).toBe(0);
+  });
+
+  it("klVariance: 0 where predictions agree, a hand-computed value, a gradient, no leak, shapes that differ refused", () => {
+    const a = tf.tensor([0.5, 0.5, 0.9, 0.1], [1, 2, 2]);
+    const b = tf.tensor([0.5, 0.5, 0.3, 0.7], [1, 2, 2]);
+    const values = klVariance([a, b], { epsilon: 1e-12 }).dataSync();
+    // Mean (0.6, 0.4): half of KL(mean || a) + KL(mean || b).
+    const kl = (q: number) => 0.6 * Math.log(0.6 / q) + 0.4 * Math.log(0.4 / (1 - q));
+    expect(values[0]).toBeCloseTo(0, 6);
+    expect(values[1]).toBeCloseTo((kl(0.9) + kl(0.3)) / 2, 5);
+    expect(
+      gradientError(
+        (x) => tf.sum(klVariance([tf.softmax(x), tf.softmax(b)])),
+        [tf.tensor([0.3, -0.2, 1, 0.5], [1, 2, 2])],
+      ),
+    ).toBeLessThan(1e-2);
+    expect(leakedTensors(() => klVariance([a, b]))).toBe(0);
+    expect(() => klVariance([a, tf.zeros([1, 3, 2])])).toThrow(ShapeError);
+    expect(() => klVariance([])).toThrow();
   });
 
   it("monteCarloProbabilities: noise is bounded, passes differ with it and agree without, seeds repeat", () => {

@@ -49,7 +49,7 @@ export function explainCommand(streams: OutputStreams) {
       method.dispose();
       output.result(value, () =>
         [
-          `${value.method}: ${config.network.name} with ${parameters} parameters${value.teacher ? `, teacher (decay ${value.teacher.decay}, buffers ${value.teacher.buffers})` : ""}${value.auxiliary ? ", second network" : ""}`,
+          `${value.method}: ${config.network.name ?? "vnet"} with ${parameters} parameters${value.teacher ? `, teacher (decay ${value.teacher.decay}, buffers ${value.teacher.buffers})` : ""}${value.auxiliary ? ", second network" : ""}`,
           ...terms.map(
             ({ name, about, weights }) =>
               `  ${name}: weight ${Object.entries(weights)

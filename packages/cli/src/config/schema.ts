@@ -88,9 +88,42 @@ const optimizer = z.strictObject({
   clipNorm: z.number().positive().optional().describe("Largest global gradient norm"),
 });
 
-const network = z.looseObject({
-  name: z.string().default("vnet").describe("vnet, unet"),
-});
+const seedAndNorm = {
+  baseFilters: positive.optional(),
+  normalization: z.enum(["batch", "instance", "group", "none"]).optional(),
+  seed: z.int().optional().describe("Seed of the initial weights; default: the run's"),
+  heads: z.array(z.enum(["distance"])).optional(),
+  deepSupervision: z.boolean().optional(),
+  attentionGates: z.boolean().optional(),
+};
+
+/** Options of the backbones; what follows from the data (dimensions, channels, classes) is not among them. */
+const network = z.discriminatedUnion(
+  "name",
+  [
+    z.strictObject({
+      name: z.literal("vnet").optional(),
+      ...seedAndNorm,
+      dropout: z.number().min(0).lt(1).optional(),
+      convBias: z.boolean().optional(),
+      decoders: z
+        .array(z.enum(["transposed", "trilinear", "nearest"]))
+        .min(1)
+        .optional(),
+    }),
+    z.strictObject({
+      name: z.literal("unet"),
+      ...seedAndNorm,
+      dropout: z.union([z.number().min(0).lt(1), z.array(z.number().min(0).lt(1))]).optional(),
+    }),
+  ],
+  {
+    error: ({ input }) => {
+      const name = (input as { readonly name?: unknown } | null)?.name;
+      return name === undefined ? undefined : `name must be one of vnet, unet, received '${String(name)}'`;
+    },
+  },
+);
 
 const inference = z.strictObject({
   roiSize: sizes.optional().describe("Window; default: the patch size"),
@@ -119,7 +152,7 @@ const datasetFacts = z.strictObject({
 export const runConfigSchema = z.strictObject({
   $schema: z.string().optional(),
   method: methodSchema,
-  network: network.default({ name: "vnet" }),
+  network: network.default({}),
   data,
   batch: z.strictObject({ labeled: positive, unlabeled: z.int().min(0) }).default({ labeled: 2, unlabeled: 2 }),
   optimizer: optimizer.default({ name: "sgd", learningRate: 0.01 }),

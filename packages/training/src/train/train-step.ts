@@ -6,6 +6,7 @@ import {
   NonFiniteLossError,
   type OwnedStepContext,
   type StepBatch,
+  teacherDistance,
 } from "@semiseg/method";
 import { type Optimizer, type RandomStream, withoutGradient } from "@semiseg/nn";
 import { addN, dispose, slice, square, sum, type Tensor, tensor, tidy } from "@tensorflow/tfjs-core";
@@ -114,6 +115,11 @@ export async function trainStep(options: TrainStepOptions): Promise<StepResult> 
     average?.update(step);
     withoutGradient(() => tidy(() => void method.terms.map((term) => term.afterStep?.(context))));
     const log: Record<string, number> = {};
+    if (method.teacher) {
+      const distance = teacherDistance(method.student, method.teacher.network);
+      log["teacher distance"] = (await distance.data())[0]!;
+      distance.dispose();
+    }
     for (const [name, value] of context.logged)
       log[name] = typeof value === "number" ? value : ((await value.data()) as Float32Array)[0]!;
     const terms = Object.fromEntries(

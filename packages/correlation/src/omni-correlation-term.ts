@@ -1,0 +1,213 @@
+import { CompatibilityError, checkNumber, DataError } from "@semiseg/errors";
+import { type StepContext, sigmoidRampUp, type Term } from "@semiseg/method";
+import { type Layer, type Module, moduleOf, type NetworkOutput, type RandomStream, withoutGradient } from "@semiseg/nn";
+import { add, div, mul, reshape, type Scalar, sum, type Tensor, tensor1d, tensor2d, tidy } from "@tensorflow/tfjs-core";
+import { agreeingVoxels } from "./agreeing-voxels.js";
+import { correlationMatrix } from "./correlation-matrix.js";
+import { embeddingHead } from "./embedding-head.js";
+import { gatherRows } from "./gather-rows.js";
+import { LabeledMemoryBank, type LabeledMemoryBankOptions } from "./labeled-memory-bank.js";
+import { memoryBankState } from "./memory-bank-state.js";
+import { omniCorrelationConsistency } from "./omni-correlation-consistency.js";
+import { rowsByClass, thinRows } from "./rows-by-class.js";
+import { topConfident } from "./top-confident.js";
+
+/** Options of {@link omniCorrelationTerm}. */
+export interface OmniCorrelationTermOptions extends LabeledMemoryBankOptions {
+  /** Channels of the student's embedding (`provides.embedding.channels`). */
+  readonly channels: number;
+  /** Channels of the auxiliary network's. Default: the same. */
+  readonly auxiliaryChannels?: number;
+  /** Width of projected embeddings. Default 32. */
+  readonly width?: number;
+  /** Unlabelled voxels per class and step, the most confident ones. Default 12800. */
+  readonly rowsPerClass?: number;
+  /** Default 0.1. */
+  readonly temperature?: number;
+  /** Keep gradients out of the auxiliary network's correlations, the target. Default false, as published. */
+  readonly detachTarget?: boolean;
+  /**
+   * Run the heads on every voxel where the networks agree, not on the most confident ones alone: their batch statistics
+   * are then those of the published code, at the cost of memory. Default false.
+   */
+  readonly parity?: boolean;
+  /** Where the heads' initial weights come from. */
+  readonly random: RandomStream;
+  /** Final weight. Default 0.05. */
+  readonly weight?: number;
+  /** Steps over which the weight rises. Default: the whole run. */
+  readonly rampLength?: number;
+}
+
+/** The term and its memory. */
+export interface OmniCorrelationTerm extends Term {
+  /** What the term remembers of labelled scans; read it to see what correlations are taken with. */
+  readonly bank: LabeledMemoryBank;
+}
+
+/** Projection and prediction heads of one network. */
+interface Heads extends Module {
+  /** Rows to memory vectors: running statistics, no prediction head. */
+  remember(rows: Tensor): Tensor;
+  /** Rows to queries: batch statistics, prediction head. */
+  ask(rows: Tensor, updateBuffers: boolean): Tensor;
+}
+
+function headsOf(inFeatures: number, outFeatures: number, random: RandomStream): Heads {
+  const projection: Layer = embeddingHead({ inFeatures, outFeatures, random: random.fork("projection") });
+  const prediction: Layer = embeddingHead({ inFeatures: outFeatures, outFeatures, random: random.fork("prediction") });
+  return {
+    ...moduleOf({ projection, prediction }),
+    remember: (rows) => projection.apply(rows),
+    ask: (rows, updateBuffers) => {
+      const training = { training: true, updateBuffers };
+      return prediction.apply(projection.apply(rows, training), training);
+    },
+  };
+}
+
+/** The embedding as rows `[R, E]`. */
+function embeddingRows(context: StepContext, role: "student" | "auxiliary", output: NetworkOutput): Tensor {
+  const { name, channels } = context[role].network.provides.embedding;
+  return reshape(output.features[name]!, [-1, channels]);
+}
+
+/** Throws unless samples can be told apart and compared. */
+function checkBatch({ labeled, image, numClasses }: StepContext, where: string, expected: number): void {
+  const repeated = labeled.ids.find((id, i) => labeled.ids.indexOf(id) !== i);
+  if (repeated !== undefined)
+    throw new DataError(
+      `${where}: the scan '${repeated}' is twice in the labelled half, and the memory has one slot per scan: use at most as many labelled samples per batch as there are labelled scans`,
+    );
+  if (image.shape[0]! < 2)
+    throw new DataError(`${where}: a batch must hold at least 2 samples to correlate, received 1: enlarge the batch`);
+  if (numClasses !== expected)
+    throw new CompatibilityError(`${where}: numClasses is ${expected}, but the student has ${numClasses} classes`);
+}
+
+/**
+ * Term: for confident unlabelled voxels on which both networks agree, the similarities of their embeddings to a memory
+ * of labelled voxels agree too, `-mean_r sum_j a_rj ln v_rj` with the auxiliary network's as target. The memory is
+ * brought up to date with the step's labelled voxels first. 0 while there is no memory, without unlabelled samples, and
+ * for classes with fewer than two such voxels. Weight 0.05, ramped up, steps counted from 1.
+ *
+ * @throws DataError for a scan that is twice in a batch and a batch of one; CompatibilityError for networks that do not
+ * fit the options; OptionError for options out of range.
+ * @see Gao et al., "Correlation-aware mutual learning" (CAML), MICCAI 2023, section 2.2.
+ */
+export function omniCorrelationTerm(options: OmniCorrelationTermOptions): OmniCorrelationTerm {
+  const where = "omniCorrelationTerm";
+  const { numClasses, channels, auxiliaryChannels = channels, width = 32, rowsPerClass = 12800, random } = options;
+  const { temperature = 0.1, detachTarget = false, parity = false, weight = 0.05, rampLength } = options;
+  checkNumber(where, "channels", channels, { integer: true, min: 1 });
+  checkNumber(where, "auxiliaryChannels", auxiliaryChannels, { integer: true, min: 1 });
+  checkNumber(where, "width", width, { integer: true, min: 1 });
+  checkNumber(where, "rowsPerClass", rowsPerClass, { integer: true, min: 2 });
+  checkNumber(where, "temperature", temperature, { above: 0 });
+  checkNumber(where, "weight", weight, { min: 0 });
+  if (rampLength !== undefined) checkNumber(where, "rampLength", rampLength, { min: 0 });
+  const bank = new LabeledMemoryBank(options);
+  // A memory of one vector says nothing about likeness.
+  checkNumber(where, "perClass", bank.perClass, { min: 2 });
+  const heads = {
+    student: headsOf(channels, width, random.fork("student")),
+    auxiliary: headsOf(auxiliaryChannels, width, random.fork("auxiliary")),
+  };
+  const state = memoryBankState(bank);
+  const name = "omni correlation";
+  // A second backward pass through the same step must neither write nor move statistics again.
+  const visited = new WeakSet<StepContext>();
+
+  const checkChannels = (context: StepContext): void => {
+    for (const [role, expected] of [
+      ["student", channels],
+      ["auxiliary", auxiliaryChannels],
+    ] as const) {
+      const own = context[role].network.provides.embedding.channels;
+      if (own !== expected)
+        throw new CompatibilityError(
+          `${where}: the ${role} network's embedding has ${own} channels, the term was built for ${expected}: pass provides.embedding.channels`,
+        );
+    }
+  };
+
+  /** Writes the labelled voxels that both networks classify correctly. */
+  const remember = (context: StepContext, v: NetworkOutput, a: NetworkOutput): void => {
+    const { labels, ids } = context.labeled;
+    const correct = agreeingVoxels(v.logits, a.logits, labels).labels.dataSync();
+    const voxels = labels.size / ids.length;
+    for (const [i, id] of ids.entries()) {
+      const classes = correct.subarray(i * voxels, (i + 1) * voxels);
+      const kept = rowsByClass(classes, numClasses).flatMap((row) => thinRows(row, bank.capacityPerClass));
+      if (kept.length === 0) {
+        bank.write(id, tensor2d([], [0, width]), tensor1d([], "int32"));
+        continue;
+      }
+      const rows = kept.map((row) => i * voxels + row);
+      const [fromV, fromA] = [
+        heads.student.remember(gatherRows(embeddingRows(context, "student", v), rows)),
+        heads.auxiliary.remember(gatherRows(embeddingRows(context, "auxiliary", a), rows)),
+      ];
+      const own = tensor1d(
+        kept.map((row) => classes[row]!),
+        "int32",
+      );
+      bank.write(id, div(add(fromV, fromA), 2), own);
+    }
+    context.log(
+      `${name}/memory`,
+      bank.counts.reduce((x, y) => x + y, 0),
+    );
+  };
+
+  /** The rows of the loss, and the rows that the heads see. */
+  const select = (v: NetworkOutput, a: NetworkOutput): { chosen: number[]; seen: number[] } => {
+    const { labels, scores } = agreeingVoxels(v.logits, a.logits);
+    const best = topConfident({ scores, labels, numClasses, limit: rowsPerClass });
+    const chosen = best.filter((rows) => rows.length >= 2).flat();
+    if (!parity) return { chosen, seen: chosen };
+    return { chosen, seen: [...labels.dataSync().entries()].flatMap(([row, c]) => (c >= 0 ? [row] : [])) };
+  };
+
+  return {
+    name,
+    needs: { features: ["embedding"], auxiliary: true },
+    about: "both networks find confident unlabelled voxels like the same remembered labelled voxels",
+    weight: (step, maxSteps) => weight * sigmoidRampUp(step + 1, rampLength ?? maxSteps),
+    loss: (context) => {
+      checkBatch(context, where, numClasses);
+      checkChannels(context);
+      const { student, auxiliary } = context;
+      return tidy(() => {
+        // Both passes are asked for here, with gradient, before the memory reads them without.
+        const [v, a] = [student.labeled(), auxiliary.labeled()];
+        const first = !visited.has(context);
+        visited.add(context);
+        if (first) withoutGradient(() => remember(context, v, a));
+        const nothing = (output: NetworkOutput): Scalar => mul(sum(output.logits), 0) as Scalar;
+        if (!context.unlabeled) return nothing(v);
+        const [queryV, queryA] = [student.unlabeled(), auxiliary.unlabeled()];
+        const memories = bank.sample(context.random(name));
+        const { chosen, seen } = select(queryV, queryA);
+        context.log(`${name}/rows`, chosen.length);
+        if (chosen.length === 0 || memories.every((memory) => memory === null)) return nothing(queryV);
+        const correlation = (role: "student" | "auxiliary", output: NetworkOutput): Tensor => {
+          const asked = heads[role].ask(gatherRows(embeddingRows(context, role, output), seen), first);
+          if (!parity) return correlationMatrix(asked, memories, { temperature });
+          const position = new Map(seen.map((row, i) => [row, i]));
+          const rows = chosen.map((row) => position.get(row)!);
+          return correlationMatrix(gatherRows(asked, rows), memories, { temperature });
+        };
+        return omniCorrelationConsistency({
+          correlationV: correlation("student", queryV),
+          correlationA: correlation("auxiliary", queryA),
+          detachTarget,
+        });
+      });
+    },
+    modules: heads,
+    bank,
+    state: { save: state.save, load: state.load },
+    afterStep: () => state.release(),
+  };
+}
