@@ -1,9 +1,12 @@
 import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { cacheFolder } from "../setup/cache-folder.js";
 import { findPip } from "../setup/pip.js";
 import { runCommand } from "../setup/run-command.js";
 import { checkPlatform } from "../setup/setup-native.js";
+import { GPU_FILES } from "./init-backend.js";
+import { installedTfjsNode, packageOf } from "./load-installed.js";
 import { readyLayout } from "./load-native.js";
 
 /** One finding. */
@@ -56,6 +59,64 @@ async function nvidia(): Promise<DoctorRow> {
   return row("NVIDIA GPU", true, detail);
 }
 
+const resolves = (name: string): boolean => {
+  try {
+    createRequire(import.meta.url).resolve(`${name}/package.json`);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+function webgpu(): DoctorRow {
+  if (process.platform === "linux" && !GPU_FILES.some((path) => existsSync(path)))
+    return row("WebGPU", false, "no GPU device file is there", "fine on a machine without a GPU");
+  if (!resolves("@semiseg/webgpu") || !resolves("webgpu"))
+    return row("WebGPU", false, "the packages are not installed", "npm install @semiseg/webgpu webgpu");
+  return row("WebGPU", true, "a GPU device and Dawn's bindings are there");
+}
+
+function wasm(): DoctorRow {
+  const simd = Uint8Array.of(
+    0,
+    97,
+    115,
+    109,
+    1,
+    0,
+    0,
+    0,
+    1,
+    5,
+    1,
+    96,
+    0,
+    1,
+    123,
+    3,
+    2,
+    1,
+    0,
+    10,
+    10,
+    1,
+    8,
+    0,
+    65,
+    0,
+    253,
+    15,
+    253,
+    98,
+    11,
+  );
+  const { WebAssembly } = globalThis as unknown as { WebAssembly: { validate(code: Uint8Array): boolean } };
+  // Four instructions of 128-bit SIMD.
+  return WebAssembly.validate(simd)
+    ? row("WebAssembly", true, "with 128-bit SIMD")
+    : row("WebAssembly", false, "without SIMD", "use Node 20.19 or newer");
+}
+
 /** Looks at everything the engines need and says what is usable, what is not and what to do. Changes nothing. */
 export async function doctor(): Promise<readonly DoctorRow[]> {
   const rows: DoctorRow[] = [
@@ -88,7 +149,11 @@ export async function doctor(): Promise<readonly DoctorRow[]> {
       ),
     );
   }
-  rows.push(await nvidia());
+  for (const variant of ["cpu", "gpu"] as const) {
+    const path = installedTfjsNode(variant);
+    if (path) rows.push(row(packageOf(variant), true, `installed at ${path}; used where no engine is set up`));
+  }
+  rows.push(await nvidia(), webgpu(), wasm());
   return rows;
 }
 

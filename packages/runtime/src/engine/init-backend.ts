@@ -1,9 +1,10 @@
 import "@tensorflow/tfjs";
 import { existsSync } from "node:fs";
 import { BackendError, checkChoice, SemisegError } from "@semiseg/errors";
-import { ready, setBackend, version_core } from "@tensorflow/tfjs-core";
+import { backend, getBackend, ready, setBackend, version_core } from "@tensorflow/tfjs-core";
 import type { Progress } from "../setup/progress.js";
 import { setupNative } from "../setup/setup-native.js";
+import { installedTfjsNode, loadInstalled, packageOf } from "./load-installed.js";
 import { loadNative, readyLayout } from "./load-native.js";
 
 /** Engines in the order of preference: `cuda` and `tensorflow` are native TensorFlow on a GPU and on the CPU. */
@@ -44,7 +45,22 @@ async function use(backend: string): Promise<void> {
   await ready();
 }
 
+/** The user's own tfjs-node, for want of a set-up engine; it lacks our operators, and works. */
+async function installed(variant: "cpu" | "gpu"): Promise<Attempt | null> {
+  const found = loadInstalled(variant);
+  if (!found) return null;
+  await use("tensorflow");
+  const common = { backend: "tensorflow", engine: `the installed ${packageOf(variant)}`, version: found.version };
+  if (variant === "cpu") return { name: "tensorflow", device: "cpu", ...common };
+  const { binding } = getBackend() === "tensorflow" ? (backend() as { binding?: { isUsingGpuDevice(): boolean } }) : {};
+  if (!binding?.isUsingGpuDevice())
+    throw new BackendError("no CUDA device was found: check the driver with nvidia-smi");
+  return { name: "cuda", device: "cuda", ...common };
+}
+
 async function cuda(): Promise<Attempt> {
+  const own = readyLayout("gpu") ? null : await installed("gpu");
+  if (own) return own;
   const native = loadNative("gpu");
   if (!native.gpu) throw new BackendError("no CUDA device was found: check the driver with nvidia-smi");
   await use("tensorflow");
@@ -52,7 +68,7 @@ async function cuda(): Promise<Attempt> {
 }
 
 /** Device files of GPUs on Linux; without any of them Vulkan has only software drivers, and Dawn is loud about it. */
-const GPU_FILES = ["/dev/dri", "/dev/nvidia0", "/dev/dxg", "/dev/kfd"];
+export const GPU_FILES = ["/dev/dri", "/dev/nvidia0", "/dev/dxg", "/dev/kfd"];
 
 async function webgpu(requireHardware: boolean): Promise<Attempt> {
   if (requireHardware && globalThis.process?.platform === "linux" && !GPU_FILES.some((path) => existsSync(path)))
@@ -68,8 +84,10 @@ async function webgpu(requireHardware: boolean): Promise<Attempt> {
 }
 
 async function tensorflow(options: InitBackendOptions): Promise<Attempt> {
-  if (!readyLayout("cpu") && options.setup)
+  if (!readyLayout("cpu") && options.setup && !installedTfjsNode("cpu"))
     await setupNative(options.onProgress ? { onProgress: options.onProgress } : {});
+  const own = readyLayout("cpu") ? null : await installed("cpu");
+  if (own) return own;
   const native = loadNative("cpu");
   await use("tensorflow");
   const engine = native.operators ? "TensorFlow with SemiSeg operators" : "TensorFlow";
@@ -120,7 +138,7 @@ export async function initBackend(options: InitBackendOptions = {}): Promise<Bac
   const why: string[] = [];
   for (const name of ENGINES) {
     // A GPU build that was never set up is no failure worth a line.
-    if (name === "cuda" && !readyLayout("gpu")) continue;
+    if (name === "cuda" && !readyLayout("gpu") && !installedTfjsNode("gpu")) continue;
     try {
       return announce({ ...(await attempt(name, options, false)), why }, options);
     } catch (error) {

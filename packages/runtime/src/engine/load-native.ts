@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
 import Module, { createRequire } from "node:module";
 import { join } from "node:path";
-import util from "node:util";
 import { BackendError } from "@semiseg/errors";
 import { findBackendFactory, type KernelBackend, registerBackend } from "@tensorflow/tfjs-core";
 import { BINDING, OPERATORS, QUIET } from "../setup/build-binding.js";
 import { type NativeLayout, type NativeVariant, nativeLayout } from "../setup/native-layout.js";
 import { nativeSources } from "../setup/native-sources.js";
+import { packageOf, restoreUtil } from "./load-installed.js";
 import { registerNativeKernels } from "./native-kernels.js";
 
 /** The native engine after it was loaded into this process. */
@@ -44,13 +44,6 @@ function quietly<T>(layout: NativeLayout, load: () => T): T {
   } finally {
     unmute();
   }
-}
-
-/** tfjs-node calls functions of `util` that Node 23 removed and Node 22 warns of. */
-function restoreUtil(): void {
-  const legacy = util as unknown as Record<string, unknown>;
-  legacy["isNullOrUndefined"] = (x: unknown) => x === null || x === undefined;
-  legacy["isArray"] = Array.isArray;
 }
 
 /**
@@ -118,11 +111,7 @@ export function loadNative(variant: NativeVariant): LoadedNative {
     registerNativeKernels();
   }
   if (!findBackendFactory("tensorflow"))
-    registerBackend(
-      "tensorflow",
-      () => new NodeJSKernelBackend(binding, variant === "gpu" ? "@tensorflow/tfjs-node-gpu" : "@tensorflow/tfjs-node"),
-      3,
-    );
+    registerBackend("tensorflow", () => new NodeJSKernelBackend(binding, packageOf(variant)), 3);
   const result = { variant, operators, gpu: binding.isUsingGpuDevice(), version: binding.TF_Version };
   loaded.set(variant, result);
   return result;
