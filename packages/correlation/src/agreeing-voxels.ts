@@ -6,6 +6,7 @@ import {
   logicalAnd,
   max,
   reshape,
+  scalar,
   softmax,
   type Tensor,
   tidy,
@@ -36,8 +37,7 @@ export function agreeingVoxels(logitsV: Tensor, logitsA: Tensor, labels?: Tensor
       ];
       const same = equal(v, a);
       const kept = labels ? logicalAnd(same, equal(v, reshape(labels, [-1]))) : same;
-      const none = cast(-1 as never, "int32");
-      return { labels: where(kept, v, none), scores: reshape(max(softmax(logitsV), -1), [-1]) };
+      return { labels: where(kept, v, scalar(-1, "int32")), scores: reshape(max(softmax(logitsV), -1), [-1]) };
     }),
   );
 }
