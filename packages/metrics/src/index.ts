@@ -13,3 +13,7 @@ export * from "./evaluate-case.js";
 export * from "./expected-calibration-error.js";
 export type { Dialect, DistanceOptions, EmptyPolicy, Mask, MaskPair } from "./metric-input.js";
 export { dice, jaccard, relativeVolumeDifference } from "./overlap.js";
+export * from "./statistics/bootstrap-interval.js";
+export * from "./statistics/holm-correction.js";
+export * from "./statistics/summarize-values.js";
+export * from "./statistics/wilcoxon-signed-rank.js";
