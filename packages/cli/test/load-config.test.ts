@@ -68,6 +68,11 @@ describe("parseConfig", () => {
     );
     expect(method("{ name: none }")[0]).toMatch(/must be one of supervised, mean-teacher.*received 'none'/);
     expect(method("{ consistency: {} }")[0]).toMatch(/^run\.yaml:1:\d+: method/);
+    expect(
+      method("{ name: caml, attention: false, correlation: { perClass: 64, parity: true }, rampPeriod: 150 }"),
+    ).toEqual([]);
+    expect(method("{ name: caml, correlation: { perClas: 64 } }")[0]).toMatch(/method\.correlation\.perClas: is not a/);
+    expect(method("{ name: caml, attention: true }")[0]).toMatch(/method\.attention/);
     expect(method("{ name: ug-mcl, maskCrossTask: false, uncertainty: { samples: 4 } }")).toEqual([]);
   });
 

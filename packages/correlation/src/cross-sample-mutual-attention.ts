@@ -18,8 +18,8 @@ export interface CrossSampleMutualAttentionOptions {
   readonly random: RandomStream;
   /** Queries handled at a time inside a sample; smaller is less memory. Default all. */
   readonly queryChunk?: number;
-  /** In place of `queryChunk`: bytes that one tensor of attention weights may take (a pass holds about four). */
-  readonly weightBytes?: number;
+  /** In place of `queryChunk`: bytes that attention weights may take, in four tensors of them at a time. */
+  readonly memoryBudget?: number;
 }
 
 /** Cross-sample mutual attention; see {@link crossSampleMutualAttention}. */
@@ -34,7 +34,7 @@ export interface CrossSampleMutualAttention extends Layer {
  * `vnet({ hooks: { x4: crossSampleMutualAttention({ channels: 128, random }) } })`.
  *
  * Attention weights inside samples take 4 bytes * N * heads * T^2 for T voxels, and about four such tensors live at a
- * time; `queryChunk` or `weightBytes` bounds them. Between samples they take 4 * T * heads * N^2.
+ * time; `queryChunk` or `memoryBudget` bounds them. Between samples they take 4 * T * heads * N^2.
  *
  * @returns variables `intra.*` and `inter.*`, each as `torch.nn.TransformerEncoderLayer`'s.
  * @throws ShapeError for a feature of other rank or channels; OptionError for options out of range.
@@ -42,14 +42,14 @@ export interface CrossSampleMutualAttention extends Layer {
  */
 export function crossSampleMutualAttention(options: CrossSampleMutualAttentionOptions): CrossSampleMutualAttention {
   const where = "crossSampleMutualAttention";
-  const { channels, heads = 4, feedForward, dropout = 0.5, spatialDims, random, queryChunk, weightBytes } = options;
+  const { channels, heads = 4, feedForward, dropout = 0.5, spatialDims, random, queryChunk, memoryBudget } = options;
   checkNumber(where, "channels", channels, { integer: true, min: 1 });
   const common = { channels, heads, dropout, ...(feedForward === undefined ? {} : { feedForward }) };
   const intra = transformerEncoderLayer({
     ...common,
     random: random.fork("intra"),
     ...(queryChunk === undefined ? {} : { queryChunk }),
-    ...(weightBytes === undefined ? {} : { weightBytes }),
+    ...(memoryBudget === undefined ? {} : { memoryBudget }),
   });
   const inter = transformerEncoderLayer({ ...common, random: random.fork("inter") });
   const module = moduleOf({ intra, inter });

@@ -114,7 +114,7 @@ eachBackend("crossSampleMutualAttention", () => {
       tf.sum(tf.mul(tf.square(y), tf.reshape(tf.sin(tf.range(1, y.size + 1)), y.shape))) as tf.Scalar;
     const whole = build().apply(x, train());
     expect(farthest(build({ queryChunk: 2 }).apply(x, train()), whole)).toBeLessThan(1e-6);
-    expect(farthest(build({ weightBytes: 100 }).apply(x, train()), whole)).toBeLessThan(1e-6);
+    expect(farthest(build({ memoryBudget: 1000 }).apply(x, train()), whole)).toBeLessThan(1e-6);
     const cma = build({ queryChunk: 4 });
     // A small step: differences across the kinks of the ReLU fall with it.
     expect(gradientError((t) => probe(cma.apply(t!, train())), [x], { step: 2e-3 })).toBeLessThan(2e-2);

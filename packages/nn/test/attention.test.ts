@@ -67,19 +67,19 @@ eachBackend("multiHeadAttention and transformerEncoderLayer", () => {
   });
 
   it("give the same within a budget for attention weights, however small", () => {
-    const build = (weightBytes?: number) =>
+    const build = (memoryBudget?: number) =>
       multiHeadAttention({
         channels: 4,
         heads: 2,
         random: new RandomStream(5),
-        ...(weightBytes === undefined ? {} : { weightBytes }),
+        ...(memoryBudget === undefined ? {} : { memoryBudget }),
       });
     const x = random.normal([2, 7, 4]);
     const whole = build().apply(x);
-    // 4 sequences of 7 keys are 112 bytes a query.
-    for (const bytes of [1, 112, 300, 1e6])
+    // 4 sequences of 7 keys, in four tensors, are 448 bytes a query.
+    for (const bytes of [1, 448, 1400, 1e6])
       expect(farthest(build(bytes).apply(x), whole), `${bytes}`).toBeLessThan(1e-6);
-    expect(() => build(0)).toThrow("weightBytes");
+    expect(() => build(0)).toThrow("memoryBudget");
   });
 
   it("drop at random while training only, from the stream they are given", () => {

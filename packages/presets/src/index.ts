@@ -1,4 +1,5 @@
 /** UG-MCL, CAML, DuCiSC, ICL, TAC and their ancestors, composed from public terms. @packageDocumentation */
+export * from "./caml.js";
 export * from "./cross-pseudo-supervision.js";
 export * from "./dtc.js";
 export * from "./ducisc.js";

@@ -53,16 +53,21 @@ const sharpened = {
   temperature: z.number().positive().optional(),
   detachTargets: z.boolean().optional(),
 };
+/** A part with options of its own, or false for none. */
+const orFalse = <T extends z.ZodRawShape>(shape: T) => z.union([z.strictObject(shape), z.literal(false)]).optional();
 const meanTeacher = { teacher, consistency: teacherConsistency };
+
+const without = z.array(z.string()).optional().describe("Names of loss terms to leave out, for ablations");
 
 /** The options of each preset, by its name in configuration files; the network has a section of its own. */
 const options = {
-  supervised: z.strictObject({ name: z.literal("supervised"), weight: weight.optional(), ...dice }),
-  "mean-teacher": z.strictObject({ name: z.literal("mean-teacher"), ...meanTeacher }),
-  "ua-mt": z.strictObject({ name: z.literal("ua-mt"), ...meanTeacher }),
-  dtc: z.strictObject({ name: z.literal("dtc"), crossTask, distance }),
+  supervised: z.strictObject({ name: z.literal("supervised"), without, weight: weight.optional(), ...dice }),
+  "mean-teacher": z.strictObject({ name: z.literal("mean-teacher"), without, ...meanTeacher }),
+  "ua-mt": z.strictObject({ name: z.literal("ua-mt"), without, ...meanTeacher }),
+  dtc: z.strictObject({ name: z.literal("dtc"), without, crossTask, distance }),
   "mc-net": z.strictObject({
     name: z.literal("mc-net"),
+    without,
     decoders: z
       .array(z.enum(["transposed", "trilinear", "nearest"]))
       .min(2)
@@ -71,10 +76,12 @@ const options = {
   }),
   "cross-pseudo-supervision": z.strictObject({
     name: z.literal("cross-pseudo-supervision"),
+    without,
     pseudoSupervision: z.strictObject({ ...ramped, on: z.enum(["all", "unlabeled"]).optional() }).optional(),
   }),
   "ug-mcl": z.strictObject({
     name: z.literal("ug-mcl"),
+    without,
     teacher,
     uncertainty,
     intraTask: teacherConsistency,
@@ -82,9 +89,33 @@ const options = {
     maskCrossTask: z.boolean().optional(),
     distance,
   }),
-  caml: z.looseObject({ name: z.literal("caml") }),
+  caml: z.strictObject({
+    name: z.literal("caml"),
+    without,
+    attention: orFalse({
+      heads: positive.optional(),
+      feedForward: positive.optional(),
+      dropout: z.number().min(0).lt(1).optional(),
+      queryChunk: positive.optional(),
+      memoryBudget: z.number().positive().optional().describe("Bytes; queries are handled in chunks that fit"),
+    }).describe("Cross-sample mutual attention of the auxiliary network"),
+    consistency: orFalse({ weight: weight.optional(), ...sharpened }),
+    correlation: orFalse({
+      weight: weight.optional(),
+      width: positive.optional(),
+      perClass: z.int().min(2).optional(),
+      capacityPerClass: positive.optional(),
+      rowsPerClass: z.int().min(2).optional(),
+      temperature: z.number().positive().optional(),
+      detachTarget: z.boolean().optional(),
+      parity: z.boolean().optional(),
+    }),
+    rampLength: weight.optional(),
+    rampPeriod: positive.optional(),
+  }),
   ducisc: z.strictObject({
     name: z.literal("ducisc"),
+    without,
     teacher,
     warmUpSteps: z.int().min(0).optional(),
     normalizeLosses: z.boolean().optional(),
@@ -99,8 +130,8 @@ const options = {
     prototypes: z.boolean().optional(),
     fusedImages: z.boolean().optional(),
   }),
-  icl: z.looseObject({ name: z.literal("icl") }),
-  tac: z.looseObject({ name: z.literal("tac") }),
+  icl: z.looseObject({ name: z.literal("icl"), without }),
+  tac: z.looseObject({ name: z.literal("tac"), without }),
 };
 
 const names = Object.keys(options);

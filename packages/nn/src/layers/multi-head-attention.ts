@@ -28,8 +28,8 @@ export interface MultiHeadAttentionOptions {
   readonly random: RandomStream;
   /** Queries handled at a time; smaller is less memory. Default all. */
   readonly queryChunk?: number;
-  /** In place of `queryChunk`: bytes that one tensor of attention weights may take (a pass holds about four). */
-  readonly weightBytes?: number;
+  /** In place of `queryChunk`: bytes that attention weights may take, in four tensors of them at a time. */
+  readonly memoryBudget?: number;
 }
 
 /** Multi-head attention; see {@link multiHeadAttention}. */
@@ -45,13 +45,14 @@ export interface MultiHeadAttentionLayer extends Layer {
  * `in_proj_bias`, `out_proj.weight`, `out_proj.bias`.
  */
 export function multiHeadAttention(options: MultiHeadAttentionOptions): MultiHeadAttentionLayer {
-  const { channels, heads, dropout = 0, random, queryChunk, weightBytes } = options;
+  const { channels, heads, dropout = 0, random, queryChunk, memoryBudget } = options;
   checkNumber("multiHeadAttention", "channels", channels, { integer: true, min: 1 });
   checkNumber("multiHeadAttention", "heads", heads, { integer: true, min: 1 });
   checkRate("multiHeadAttention", dropout);
-  if (weightBytes !== undefined) checkNumber("multiHeadAttention", "weightBytes", weightBytes, { above: 0 });
+  if (memoryBudget !== undefined) checkNumber("multiHeadAttention", "memoryBudget", memoryBudget, { above: 0 });
   const chunkOf = (rows: number, keys: number): number | undefined =>
-    queryChunk ?? (weightBytes === undefined ? undefined : Math.max(1, Math.floor(weightBytes / (4 * rows * keys))));
+    queryChunk ??
+    (memoryBudget === undefined ? undefined : Math.max(1, Math.floor(memoryBudget / (4 * 4 * rows * keys))));
   if (channels % heads !== 0)
     throw new OptionError(`multiHeadAttention: heads must divide the ${channels} channels, received ${heads}`);
   const width = channels / heads;

@@ -22,8 +22,8 @@ export interface TransformerEncoderLayerOptions {
   readonly random: RandomStream;
   /** Queries handled at a time by the attention; smaller is less memory. Default all. */
   readonly queryChunk?: number;
-  /** In place of `queryChunk`: bytes that one tensor of attention weights may take (a pass holds about four). */
-  readonly weightBytes?: number;
+  /** In place of `queryChunk`: bytes that attention weights may take, in four tensors of them at a time. */
+  readonly memoryBudget?: number;
 }
 
 /**
@@ -41,7 +41,7 @@ export function transformerEncoderLayer(options: TransformerEncoderLayerOptions)
     dropout: rate,
     random: random.fork("self_attn"),
     ...(options.queryChunk === undefined ? {} : { queryChunk: options.queryChunk }),
-    ...(options.weightBytes === undefined ? {} : { weightBytes: options.weightBytes }),
+    ...(options.memoryBudget === undefined ? {} : { memoryBudget: options.memoryBudget }),
   });
   const linear1 = linear({ inFeatures: channels, outFeatures: feedForward, random: random.fork("linear1") });
   const linear2 = linear({ inFeatures: feedForward, outFeatures: channels, random: random.fork("linear2") });
