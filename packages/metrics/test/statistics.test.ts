@@ -19,12 +19,21 @@ describe("wilcoxonSignedRank", () => {
     expect(result.pValue).toBeCloseTo(0.17435350978121278, 10);
   });
 
-  it("approximates with ties, equal pairs or many pairs, as scipy", () => {
+  it("is exact with ties and equal pairs up to 13 pairs, as scipy", () => {
     const a = [125, 115, 130, 140, 140, 115, 140, 125, 140, 135];
     const b = [110, 122, 125, 120, 140, 124, 123, 137, 135, 145];
+    expect(wilcoxonSignedRank(a, b)).toEqual({ statistic: 18, pValue: 0.6328125, pairs: 9, method: "exact" });
+    const c = [8, 7, 9, 6, 7, 8, 3, 5, 4, 1, 2, 2, 9];
+    const d = [7, 8, 8, 8, 6, 7, 7, 1, 1, 2, 5, 9, 9];
+    expect(wilcoxonSignedRank(c, d)).toMatchObject({ statistic: 33, pValue: 0.69580078125, method: "exact" });
+  });
+
+  it("approximates with ties or many pairs, as scipy", () => {
+    const a = [8, 7, 9, 6, 7, 8, 3, 5, 4, 1, 2, 2, 9, 3];
+    const b = [7, 8, 8, 8, 6, 7, 7, 1, 1, 2, 5, 9, 9, 7];
     const tied = wilcoxonSignedRank(a, b);
-    expect([tied.statistic, tied.pairs, tied.method]).toEqual([18, 9, "normal"]);
-    expect(tied.pValue).toBeCloseTo(0.5936305914425295, 10);
+    expect([tied.statistic, tied.pairs, tied.method]).toEqual([33.5, 13, "normal"]);
+    expect(tied.pValue).toBeCloseTo(0.3958484823635787, 12);
     const u = Array.from({ length: 60 }, (_, i) => Math.sin(i * 1.7));
     const v = u.map((x, i) => x + 0.3 * Math.cos(i * 2.3) - 0.05);
     expect(wilcoxonSignedRank(u, v).pValue).toBeCloseTo(0.058500045334662486, 10);
@@ -93,6 +102,14 @@ describe("bootstrapInterval", () => {
     const [low, high] = bootstrapInterval(symmetric, { resamples: 4000 });
     expect(Math.abs(low - (mean - half))).toBeLessThan(0.1 * half);
     expect(Math.abs(high - (mean + half))).toBeLessThan(0.1 * half);
+  });
+
+  it("by percentiles has no correction: quantiles of the resampled means", () => {
+    const [low, high] = bootstrapInterval(values, { method: "percentile" });
+    const [bcaLow] = bootstrapInterval(values);
+    expect(low).toBeGreaterThan(bcaLow);
+    expect(high).toBeGreaterThan(low);
+    expect(() => bootstrapInterval(values, { method: "basic" as never })).toThrow(OptionError);
   });
 
   it("of equal values is the value; too few or missing ones are refused", () => {

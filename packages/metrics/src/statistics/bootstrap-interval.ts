@@ -1,4 +1,4 @@
-import { checkNumber, OptionError } from "@semiseg/errors";
+import { checkChoice, checkNumber, OptionError } from "@semiseg/errors";
 import { RandomSource } from "@semiseg/random";
 
 /** Options of {@link bootstrapInterval}. */
@@ -9,6 +9,8 @@ export interface BootstrapOptions {
   readonly confidence?: number;
   /** Default 2000. */
   readonly resamples?: number;
+  /** Bias-corrected and accelerated, or the quantiles of the resampled statistics as they are. Default `bca`. */
+  readonly method?: "bca" | "percentile";
   /** Default 0. */
   readonly seed?: number;
 }
@@ -39,17 +41,18 @@ function normalQuantile(p: number): number {
 }
 
 /**
- * Confidence interval of a statistic by the bias-corrected and accelerated (BCa) bootstrap: cases are drawn with
- * replacement. Seeded: the same values give the same interval.
+ * Confidence interval of a statistic by the bootstrap: cases are drawn with replacement, and the quantiles of the
+ * statistic are corrected for bias and skewness (BCa) unless `method` is `percentile`. Seeded: the same values give the same interval.
  *
  * @returns `[low, high]`; both the statistic itself where all values are equal.
  * @throws OptionError for fewer than two values or one that is not finite.
  * @see Efron, "Better bootstrap confidence intervals", JASA 1987.
  */
 export function bootstrapInterval(values: ArrayLike<number>, options: BootstrapOptions = {}): [number, number] {
-  const { statistic = mean, confidence = 0.95, resamples = 2000, seed = 0 } = options;
+  const { statistic = mean, confidence = 0.95, resamples = 2000, method = "bca", seed = 0 } = options;
   checkNumber("bootstrapInterval", "confidence", confidence, { above: 0, below: 1 });
   checkNumber("bootstrapInterval", "resamples", resamples, { integer: true, min: 100 });
+  checkChoice("bootstrapInterval", "method", method, ["bca", "percentile"]);
   const x = Array.from(values);
   if (x.length < 2 || !x.every(Number.isFinite))
     throw new OptionError(`bootstrapInterval: values must be at least two finite numbers, received ${x.length}`);
@@ -59,6 +62,13 @@ export function bootstrapInterval(values: ArrayLike<number>, options: BootstrapO
     statistic(x.map(() => x[Math.floor(random.next() * x.length)]!)),
   ).sort((a, b) => a - b);
   if (draws[0] === draws.at(-1)) return [observed, observed];
+  const quantile = (p: number): number => {
+    const position = p * (resamples - 1);
+    const from = Math.floor(position);
+    return draws[from]! + (position - from) * (draws[Math.min(from + 1, resamples - 1)]! - draws[from]!);
+  };
+  const ends: [number, number] = [(1 - confidence) / 2, (1 + confidence) / 2];
+  if (method === "percentile") return [quantile(ends[0]), quantile(ends[1])];
   const below = draws.filter((d) => d < observed).length + draws.filter((d) => d === observed).length / 2;
   const bias = normalQuantile(Math.min(1 - 0.5 / resamples, Math.max(0.5 / resamples, below / resamples)));
   // Skewness of the statistic, from leaving one value out at a time.
@@ -69,9 +79,7 @@ export function bootstrapInterval(values: ArrayLike<number>, options: BootstrapO
   const acceleration = squares === 0 ? 0 : cubes / (6 * squares ** 1.5);
   const at = (p: number): number => {
     const z = bias + normalQuantile(p);
-    const position = normalCdf(bias + z / (1 - acceleration * z)) * (resamples - 1);
-    const from = Math.floor(position);
-    return draws[from]! + (position - from) * (draws[Math.min(from + 1, resamples - 1)]! - draws[from]!);
+    return quantile(normalCdf(bias + z / (1 - acceleration * z)));
   };
-  return [at((1 - confidence) / 2), at((1 + confidence) / 2)];
+  return [at(ends[0]), at(ends[1])];
 }

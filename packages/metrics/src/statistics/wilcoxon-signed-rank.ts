@@ -8,7 +8,7 @@ export interface WilcoxonResult {
   readonly pValue: number;
   /** Pairs that differ; equal pairs are left out. */
   readonly pairs: number;
-  /** `exact` distribution, or the normal approximation where there are ties, equal pairs or many pairs. */
+  /** `exact` distribution, or the normal approximation where pairs are many. */
   readonly method: "exact" | "normal";
 }
 
@@ -27,15 +27,20 @@ function ranks(values: readonly number[]): { readonly ranks: number[]; readonly 
   return { ranks: out, ties };
 }
 
-/** `P(W <= w)` for n untied pairs: each rank is positive or negative with equal chance. */
-function exactBelow(w: number, n: number): number {
-  const ways = new Float64Array((n * (n + 1)) / 2 + 1);
+/** `P(W <= w)` when each rank is positive or negative with equal chance. Ranks are whole or half numbers. */
+function exactBelow(w: number, ranked: readonly number[]): number {
+  // Twice the ranks, so that shared ranks are whole numbers too; at most 2^50 ways, exact in float64.
+  const doubled = ranked.map((rank) => 2 * rank);
+  const ways = new Float64Array(doubled.reduce((a, b) => a + b, 0) + 1);
   ways[0] = 1;
-  for (let rank = 1; rank <= n; rank++)
-    for (let sum = (rank * (rank + 1)) / 2; sum >= rank; sum--) ways[sum]! += ways[sum - rank]!;
+  let top = 0;
+  for (const rank of doubled) {
+    top += rank;
+    for (let sum = top; sum >= rank; sum--) ways[sum]! += ways[sum - rank]!;
+  }
   let below = 0;
-  for (let sum = 0; sum <= w; sum++) below += ways[sum]!;
-  return below / 2 ** n;
+  for (let sum = 0; sum <= 2 * w; sum++) below += ways[sum]!;
+  return below / 2 ** ranked.length;
 }
 
 /** Complementary error function, relative error below 1e-13 (continued fraction in the tail, series near 0). */
@@ -56,9 +61,10 @@ function erfc(x: number): number {
 }
 
 /**
- * Wilcoxon signed-rank test of paired values, two-sided. Equal pairs are left out (Wilcoxon's own rule). Up to 50 untied
- * pairs the distribution is exact; otherwise normal, with tie correction and without continuity correction, as
- * scipy's `wilcoxon` with `method='approx'`. Pairs with a NaN must be removed by the caller, who knows what they stand for.
+ * Wilcoxon signed-rank test of paired values, two-sided. Equal pairs are left out (Wilcoxon's own rule). The distribution
+ * is exact for up to 50 pairs, or 13 where there are ties or equal pairs; beyond that normal, with tie correction and
+ * without continuity correction: the defaults of scipy's `wilcoxon`. Pairs with a NaN must be removed by the caller, who
+ * knows what they stand for.
  *
  * @returns pValue 1 when no pair differs.
  * @throws ShapeError for lists of unequal length; OptionError for a value that is not finite.
@@ -78,8 +84,8 @@ export function wilcoxonSignedRank(a: ArrayLike<number>, b: ArrayLike<number>): 
   for (const [i, d] of differences.entries()) if (d > 0) positive += ranked.ranks[i]!;
   const total = (n * (n + 1)) / 2;
   const statistic = Math.min(positive, total - positive);
-  if (ranked.ties === 0 && n === all.length && n <= 50)
-    return { statistic, pValue: Math.min(1, 2 * exactBelow(statistic, n)), pairs: n, method: "exact" };
+  if (all.length <= (ranked.ties === 0 && n === all.length ? 50 : 13))
+    return { statistic, pValue: Math.min(1, 2 * exactBelow(statistic, ranked.ranks)), pairs: n, method: "exact" };
   const variance = (n * (n + 1) * (2 * n + 1)) / 24 - ranked.ties / 48;
   const z = (statistic - total / 2) / Math.sqrt(variance);
   return { statistic, pValue: Math.min(1, erfc(-z / Math.SQRT2)), pairs: n, method: "normal" };
