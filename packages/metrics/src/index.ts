@@ -1,5 +1,13 @@
 /** Segmentation metrics with exact dialects, spacing and empty-mask policies; no tensor backend needed. @packageDocumentation */
 
+export {
+  type ConnectedComponents,
+  type ConnectedComponentsOptions,
+  type Connectivity,
+  connectedComponents,
+} from "./components/connected-components.js";
+export * from "./components/fill-holes.js";
+export * from "./components/largest-component.js";
 export { type DistanceTransformOptions, distanceTransform } from "./distance-transform.js";
 export {
   type AverageSurfaceDistanceArguments,
