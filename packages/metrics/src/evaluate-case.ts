@@ -2,6 +2,9 @@ import { checkNumber, DataError, ShapeError } from "@semiseg/errors";
 import { averageOf, hausdorffOf } from "./distances.js";
 import { checkGrid, type DistanceOptions, distanceOptions, emptyDistance, type Mask } from "./metric-input.js";
 import { countsOf, diceOf, jaccardOf, relativeVolumeOf } from "./overlap.js";
+import { precisionOf } from "./precision.js";
+import { recallOf } from "./recall.js";
+import { specificityOf } from "./specificity.js";
 import { surfaceDistances } from "./surface-distances.js";
 
 /** One metric of one class of one case. */
@@ -9,7 +12,7 @@ export interface CaseRow {
   readonly class: number;
   readonly metric: string;
   readonly value: number;
-  /** Empty for ratios; `mm`, `voxel` or `ml`. */
+  /** Empty for ratios; `mm`, `voxel`, `ml`, or `mm2` for the area error of a two-dimensional image. */
   readonly unit: string;
   readonly dialect: string;
   readonly empty: string;
@@ -29,7 +32,8 @@ export interface EvaluateCaseArguments extends DistanceOptions {
 }
 
 /**
- * Dice, Jaccard, HD, HD95, ASD, ASSD, relative volume difference and volume error of every foreground class.
+ * Dice, Jaccard, HD, HD95, ASD, ASSD, relative volume difference, volume error, precision, recall and specificity of
+ * every foreground class.
  *
  * @returns one row per class and metric.
  * @throws ShapeError, OptionError or DataError naming the argument.
@@ -42,7 +46,11 @@ export function evaluateCase(args: EvaluateCaseArguments): CaseRow[] {
   checkLabels("yTrue", yTrue, shape, numClasses);
   checkLabels("yPred", yPred, shape, numClasses);
   const length = args.spacing ? "mm" : "voxel";
-  const voxelMl = spacing.reduce((a, b) => a * b, 1) / 1000;
+  const [volumeUnit, voxelVolume] = !args.spacing
+    ? ["voxel", 1]
+    : shape.length === 3
+      ? ["ml", spacing.reduce((a, b) => a * b, 1) / 1000]
+      : ["mm2", spacing[0]! * spacing[1]!];
   const [truth, prediction] = [new Uint8Array(yTrue.length), new Uint8Array(yTrue.length)];
   const rows: CaseRow[] = [];
   for (let c = 1; c < numClasses; c++) {
@@ -62,11 +70,10 @@ export function evaluateCase(args: EvaluateCaseArguments): CaseRow[] {
       ["hd", d ? hausdorffOf(d, 100, dialect) : none, length],
       ["assd", d ? averageOf(d, true) : none, length],
       ["rvd", relativeVolumeOf(counts), ""],
-      [
-        "volume error",
-        (counts.prediction - counts.truth) * (args.spacing ? voxelMl : 1),
-        args.spacing ? "ml" : "voxel",
-      ],
+      ["volume error", (counts.prediction - counts.truth) * voxelVolume, volumeUnit],
+      ["precision", precisionOf(counts), ""],
+      ["recall", recallOf(counts), ""],
+      ["specificity", specificityOf(counts, truth.length), ""],
     ];
     for (const [metric, value, unit] of values) rows.push({ class: c, metric, value, unit, dialect, empty, missed });
   }
