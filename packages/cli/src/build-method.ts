@@ -1,5 +1,5 @@
 import { OptionError } from "@semiseg/errors";
-import type { Method } from "@semiseg/method";
+import { composeMethod, type Method } from "@semiseg/method";
 import * as presets from "@semiseg/presets";
 import type { DatasetFacts, RunConfig } from "./config/schema.js";
 
@@ -28,7 +28,7 @@ const available = presets as unknown as Readonly<
  * @throws OptionError for a method that is not there; whatever the preset and network say about their options.
  */
 export function buildMethod(config: RunConfig, dataset: DatasetFacts): Method {
-  const { name, ...options } = config.method;
+  const { name, without = [], ...options } = config.method;
   const preset = Object.hasOwn(methodNames, name)
     ? available[methodNames[name as keyof typeof methodNames]]
     : undefined;
@@ -37,7 +37,7 @@ export function buildMethod(config: RunConfig, dataset: DatasetFacts): Method {
     throw new OptionError(`method.name must be one of ${known.join(", ")}, received '${name}'`);
   }
   const { name: kind = "vnet", ...network } = config.network;
-  return preset({
+  const method = preset({
     ...options,
     network: {
       kind,
@@ -47,5 +47,28 @@ export function buildMethod(config: RunConfig, dataset: DatasetFacts): Method {
       seed: config.seed,
       ...network,
     },
+  });
+  return without.length === 0 ? method : withoutTerms(method, without);
+}
+
+/** The method less some of its terms. */
+function withoutTerms(method: Method, without: readonly string[]): Method {
+  const names = method.terms.map(({ name }) => name);
+  const unknown = without.find((name) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new OptionError(
+      `method.without: ${method.name} has no term '${unknown}'; its terms are: ${names.join(", ")}`,
+    );
+  const { name, student, teacher, auxiliary, terms } = method;
+  const kept = terms.filter((term) => !without.includes(term.name));
+  for (const term of terms)
+    if (!kept.includes(term)) for (const module of Object.values(term.modules ?? {})) module.dispose();
+  teacher?.network.dispose();
+  return composeMethod({
+    name,
+    student,
+    terms: kept,
+    ...(teacher ? { teacher: teacher.config } : {}),
+    ...(auxiliary ? { auxiliary } : {}),
   });
 }

@@ -1,4 +1,5 @@
 import { Command } from "@commander-js/extra-typings";
+import { ablateCommand } from "./commands/ablate.js";
 import { dataCommand } from "./commands/data.js";
 import { doctorCommand } from "./commands/doctor.js";
 import { evaluateCommand } from "./commands/evaluate.js";
@@ -19,6 +20,7 @@ export function createProgram(streams: OutputStreams): Command {
     trainCommand(streams),
     evaluateCommand(streams),
     predictCommand(streams),
+    ablateCommand(streams),
     explainCommand(streams),
     dataCommand(streams),
     doctorCommand(streams),

@@ -1,0 +1,124 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { lineChart, readJsonLines, type Series } from "@semiseg/training";
+import { boxPlot } from "./box-plot.js";
+import { type ComparisonRow, comparedMetrics } from "./compare-runs.js";
+import { cellOf } from "./comparison-tables.js";
+import { escapeHtml } from "./escape-html.js";
+import type { ExpandedSweep } from "./expand-sweep.js";
+
+const style = `:root{color-scheme:light dark;--line:#8884;--dim:#888}body{font:15px/1.5 system-ui,sans-serif;max-width:1160px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid var(--line)}.scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.6rem 0}
+th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}th:first-child,td:first-child{text-align:left}.note{color:var(--dim)}
+.grid-of{display:flex;flex-wrap:wrap;gap:1rem}.chart{margin:0;width:540px;max-width:100%}.chart svg{width:100%;font:11px system-ui,sans-serif}.chart text{fill:currentColor}.chart .title{font-size:13px;font-weight:600}
+.chart .grid{stroke:var(--line)}.chart .box{fill:#2563eb55;stroke:#2563eb}.chart .dot{fill:#d97706aa}figcaption span{margin-right:1rem;font-size:.85rem}figcaption i{display:inline-block;width:.8em;height:.8em;margin-right:.3em;border-radius:2px}`;
+
+function table(rows: readonly ComparisonRow[]): string {
+  const metrics = Object.keys(comparedMetrics);
+  const head = [
+    "",
+    "weights",
+    ...metrics.map((m) => (comparedMetrics[m] ? `${m} ↑` : `${m} (mm) ↓`)),
+    "runs",
+    "min/run",
+  ];
+  const body = rows.map((row) => [
+    row.variant,
+    row.selected === "last" ? "last step" : "best on validation",
+    ...metrics.map((metric) =>
+      cellOf(
+        row.metrics.find((m) => m.metric === metric),
+        row.seeds.length,
+      ),
+    ),
+    row.missingRuns > 0 ? `${row.seeds.length} of ${row.seeds.length + row.missingRuns}` : String(row.seeds.length),
+    Number.isFinite(row.minutes) ? row.minutes.toFixed(1) : "-",
+  ]);
+  const line = (cells: readonly string[], tag: string): string =>
+    `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
+  return `<div class="scroll"><table>${line(head, "th")}${body.map((cells) => line(cells, "td")).join("")}</table></div>`;
+}
+
+/** Mean over the seeds of a number in the step records of a row's runs. */
+function curve(
+  expanded: ExpandedSweep,
+  row: ComparisonRow,
+  pick: (record: Readonly<Record<string, unknown>>) => number | undefined,
+): Series {
+  const sums = new Map<number, { sum: number; count: number }>();
+  for (const task of expanded.tasks) {
+    if (task.variant !== row.variant || task.labeled !== row.labeled) continue;
+    const path = join(task.config.run, "metrics.jsonl");
+    if (!existsSync(path)) continue;
+    for (const record of readJsonLines(path) as Readonly<Record<string, unknown>>[]) {
+      const value = pick(record);
+      if (value === undefined || !Number.isFinite(value)) continue;
+      const step = Number(record["step"]);
+      const at = sums.get(step) ?? { sum: 0, count: 0 };
+      sums.set(step, { sum: at.sum + value, count: at.count + 1 });
+    }
+  }
+  const points = [...sums].sort(([a], [b]) => a - b).map(([step, { sum, count }]) => [step, sum / count] as const);
+  return { name: row.variant, points };
+}
+
+/** Share of each term in a row's loss, mean over its runs. */
+function termShares(expanded: ExpandedSweep, row: ComparisonRow): Series[] {
+  const names = new Set<string>();
+  const terms = (record: Readonly<Record<string, unknown>>) =>
+    record["kind"] === "step" ? (record["terms"] as Readonly<Record<string, { weighted: number }>>) : {};
+  curve(expanded, row, (record) => {
+    for (const name of Object.keys(terms(record))) names.add(name);
+    return undefined;
+  });
+  return [...names].map((name) => ({
+    ...curve(expanded, row, (record) => {
+      const all = terms(record);
+      const total = Object.values(all).reduce((sum, t) => sum + Math.abs(t.weighted), 0);
+      return all[name] && total > 0 ? Math.abs(all[name].weighted) / total : undefined;
+    }),
+    name,
+  }));
+}
+
+/** One self-contained page: tables, distributions over cases, differences to the baseline, learning curves. */
+export function sweepReport(expanded: ExpandedSweep, rows: readonly ComparisonRow[]): string {
+  const budgets = [...new Set(rows.map(({ labeled }) => labeled))];
+  const sections = budgets.map((labeled) => {
+    const own = rows.filter((row) => row.labeled === labeled);
+    const last = own.filter((row) => row.selected === "last");
+    const values = (metric: string) =>
+      last.map((row) => ({ name: row.variant, values: row.metrics.find((m) => m.metric === metric)?.perCase ?? [] }));
+    const base = last.find((row) => row.variant === expanded.baseline);
+    const differences = (metric: string) => {
+      const reference = base?.metrics.find((m) => m.metric === metric)?.perCase ?? [];
+      return last
+        .filter((row) => row !== base)
+        .map((row) => ({
+          name: row.variant,
+          values: (row.metrics.find((m) => m.metric === metric)?.perCase ?? []).map((v, i) => v - reference[i]!),
+        }));
+    };
+    const validation = last.map((row) =>
+      curve(expanded, row, (r) => (r["kind"] === "validation" ? validationScore(r) : undefined)),
+    );
+    const loss = last.map((row) => curve(expanded, row, (r) => (r["kind"] === "step" ? Number(r["loss"]) : undefined)));
+    return `<h2>${labeled === "all" ? "All training cases labelled" : `${labeled} labelled training cases`}</h2>
+${table(own)}
+<div class="grid-of">${boxPlot("Dice per test case (mean over seeds)", values("dice"))}${boxPlot("HD95 per test case, mm", values("hd95"))}
+${boxPlot(`Dice minus ${expanded.baseline}, per case`, differences("dice"), { zero: true })}${boxPlot(`HD95 minus ${expanded.baseline}, per case, mm`, differences("hd95"), { zero: true })}
+${lineChart({ title: "Loss (mean over seeds)", series: loss })}${lineChart({ title: "Validation Dice (mean over seeds)", series: validation, dots: true })}
+${last.map((row) => lineChart({ title: `${row.variant}: share of each term in the loss`, series: termShares(expanded, row) })).join("\n")}</div>`;
+  });
+  const cases = rows[0]?.cases.length ?? 0;
+  return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${escapeHtml(expanded.file)}</title><style>${style}</style>
+<h1>${escapeHtml(expanded.file.split("/").at(-1)!)}</h1>
+<p class="note">${cases} test cases; mean over foreground classes, then over cases; ± is the standard deviation over seeds. p: two-sided Wilcoxon signed-rank test over cases (each averaged over seeds) against <b>${escapeHtml(expanded.baseline)}</b>, Holm-corrected over the rows; n.s.: p of 0.05 or more. Weights are the last step's, or those best on the validation cases; the test cases were never used to choose. ↑ higher is better, ↓ lower.</p>
+${sections.join("\n")}</html>
+`;
+}
+
+/** Mean foreground Dice of the student in a validation record. */
+function validationScore(record: Readonly<Record<string, unknown>>): number | undefined {
+  return (record["dice"] as { readonly student?: number } | undefined)?.student;
+}
