@@ -171,7 +171,13 @@ export function omniCorrelationTerm(options: OmniCorrelationTermOptions): OmniCo
 
   return {
     name,
-    needs: { features: ["embedding"], auxiliary: true },
+    needs: {
+      features: ["embedding"],
+      auxiliary: true,
+      classes: { min: numClasses, max: numClasses },
+      embeddingChannels: { student: channels, auxiliary: auxiliaryChannels },
+      samples: 2,
+    },
     about: "both networks find confident unlabelled voxels like the same remembered labelled voxels",
     weight: (step, maxSteps) => weight * sigmoidRampUp(step + 1, rampLength ?? maxSteps),
     loss: (context) => {

@@ -53,7 +53,7 @@ function resetStatistics({ term }: FixedMethod): void {
 describe("omniCorrelationTerm", () => {
   it("asks for two networks and an embedding, and rises from step 1 to 0.05 over the run", () => {
     const { term } = fixedMethod(said(1), said(2));
-    expect(term.needs).toEqual({ features: ["embedding"], auxiliary: true });
+    expect(term.needs).toMatchObject({ features: ["embedding"], auxiliary: true, classes: { min: 2, max: 2 } });
     for (const step of [0, 29, 99, 200])
       expect(term.weight(step, 100)).toBeCloseTo(0.05 * sigmoidRampUp(step + 1, 100), 12);
     const { term: other } = fixedMethod(said(1), said(2), { weight: 2, rampLength: 10 });
@@ -312,13 +312,12 @@ eachBackend("omniCorrelationTerm", () => {
     expect(() => method.term.loss(method.context({ ids: ["s1", "s1"] }))).toThrow(DataError);
     expect(() => method.term.loss(method.context({ ids: ["s1", "s1"] }))).toThrow("'s1' is twice");
     expect(() => method.term.loss(method.context({ ids: ["s1"], unlabeled: false }))).toThrow(DataError);
-    const loss = (options: object, classes = 2) => {
-      const other = fixedMethod(said(1), said(2), options, classes);
-      return () => other.term.loss(other.context());
-    };
-    expect(loss({ numClasses: 4 })).toThrow(CompatibilityError);
-    expect(loss({ channels: 5 })).toThrow("student network's embedding has 3 channels");
-    expect(loss({ auxiliaryChannels: 5 })).toThrow("auxiliary network's embedding has 3 channels");
+    const compose = (options: object) => () => fixedMethod(said(1), said(2), options);
+    expect(compose({ numClasses: 4 })).toThrow(CompatibilityError);
+    expect(compose({ channels: 5 })).toThrow("an embedding of 5 channels (it has 3), which the student network");
+    expect(compose({ auxiliaryChannels: 5 })).toThrow(
+      "an embedding of 5 channels (it has 3), which the auxiliary network",
+    );
     expect(() => headOf(method, "student", "projection").apply(tf.ones([1, 3]), { training: true })).toThrow(
       ShapeError,
     );

@@ -11,6 +11,13 @@ export interface Parts {
   readonly auxiliary: Network | undefined;
 }
 
+/** The option that gives a backbone a head. */
+function headOption(head: string): string {
+  if (head.startsWith("decoder")) return "several decoders, decoders: ['transposed', 'trilinear']";
+  if (head.startsWith("scale")) return "deepSupervision: true";
+  return `heads: ['${head}']`;
+}
+
 /** Throws CompatibilityError naming the term, the part that lacks something, and the remedy. */
 export function checkNeeds(term: Term, { name, student, teacher, auxiliary }: Parts): void {
   const { needs } = term;
@@ -43,9 +50,14 @@ export function checkNeeds(term: Term, { name, student, teacher, auxiliary }: Pa
       fail(
         "student",
         `a '${head}' head`,
-        `build the backbone with it (it has: ${provides.heads.join(", ") || "none"})`,
+        `build the backbone with ${headOption(head)} (it has: ${provides.heads.join(", ") || "none"})`,
       );
-  if (needs.teacher && !teacher) fail("method", "a teacher", "pass teacher: { decay: 0.99 } to composeMethod");
+  if (needs.teacher && !teacher)
+    fail("method", "a teacher", "pass teacher: { decay: 0.99 } to composeMethod, or set method.teacher");
+  if (needs.teacher && teacher?.decay === 0)
+    throw new CompatibilityError(
+      `${name}: the term '${term.name}' needs a teacher that lags behind the student, but teacher.decay 0 makes it a copy after every step, as if there were no moving average: set teacher.decay to 0.99, or leave the term out`,
+    );
   if (needs.teacher === "dropout") {
     if (!provides.dropout) fail("teacher", "dropout layers", "build the backbone with a dropout rate above 0");
     if (teacher?.mode === "eval") fail("teacher", "dropout that is on", "set teacher.mode to 'train'");
@@ -53,7 +65,11 @@ export function checkNeeds(term: Term, { name, student, teacher, auxiliary }: Pa
   if (needs.dropout && !provides.dropout)
     fail("student", "dropout layers", "build the backbone with a dropout rate above 0");
   if (needs.auxiliary && !auxiliary)
-    fail("method", "an auxiliary network", "pass auxiliary: a second network to composeMethod");
+    fail(
+      "method",
+      "an auxiliary network",
+      "pass auxiliary: a second network to composeMethod, or set method.auxiliary",
+    );
   const { min = 2, max = Number.POSITIVE_INFINITY } = needs.classes ?? {};
   if (provides.classes < min)
     fail(
@@ -63,6 +79,19 @@ export function checkNeeds(term: Term, { name, student, teacher, auxiliary }: Pa
     );
   if (provides.classes > max)
     fail("student", `at most ${max} classes (it has ${provides.classes})`, "use the multi-class form of the term");
+  for (const [role, network] of [
+    ["student", student],
+    ["auxiliary", auxiliary],
+  ] as const) {
+    const wanted = needs.embeddingChannels?.[role];
+    const own = network?.provides.embedding.channels;
+    if (wanted !== undefined && own !== undefined && wanted !== own)
+      fail(
+        `${role} network`,
+        `an embedding of ${wanted} channels (it has ${own})`,
+        "build the term with that network's provides.embedding.channels",
+      );
+  }
   if (needs.spatialDims && !needs.spatialDims.includes(provides.spatialDims))
     fail(
       "student",

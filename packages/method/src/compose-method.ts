@@ -26,7 +26,7 @@ export function composeMethod(config: MethodConfig): Method {
     throw new CompatibilityError(`${name}: there are no terms, so nothing could be learned: add one`);
   if (student.provides.classes < 2)
     throw new CompatibilityError(
-      `${name}: the student has ${student.provides.classes} output class, over which a softmax is constant: use outChannels: 2 (background and foreground)`,
+      `${name}: the term '${terms[0]!.name}' takes a softmax, but the student has ${student.provides.classes} output class, over which a softmax is constant: use outChannels: 2 (background and foreground)`,
     );
   const names = new Set<string>();
   for (const term of terms) {
@@ -34,10 +34,7 @@ export function composeMethod(config: MethodConfig): Method {
     names.add(term.name);
     checkNeeds(term, { name, student, teacher, auxiliary });
   }
-  if (auxiliary && auxiliary.provides.classes !== student.provides.classes)
-    throw new CompatibilityError(
-      `${name}: the auxiliary network has ${auxiliary.provides.classes} classes, the student ${student.provides.classes}: build both with the same outChannels`,
-    );
+  if (auxiliary) checkAuxiliary(name, student, auxiliary);
   const separate = terms.find(({ needs }) => needs.passes === "separate");
   const joint = terms.find(({ needs }) => needs.passes === "joint");
   if (separate && joint)
@@ -62,6 +59,24 @@ export function composeMethod(config: MethodConfig): Method {
       built?.network.dispose();
     },
   };
+}
+
+/** Student and auxiliary network must be two, and read and say the same kind of thing. */
+function checkAuxiliary(name: string, student: Network, auxiliary: Network): void {
+  if (auxiliary === student)
+    throw new CompatibilityError(
+      `${name}: the auxiliary network is the student itself, so they could never disagree: build a second network with another seed`,
+    );
+  const [a, s] = [auxiliary.provides, student.provides];
+  for (const [what, of, own, remedy] of [
+    ["spatial axes", a.spatialDims, s.spatialDims, "spatialDims"],
+    ["input channels", a.inChannels, s.inChannels, "inChannels"],
+    ["classes", a.classes, s.classes, "outChannels"],
+  ] as const)
+    if (of !== own)
+      throw new CompatibilityError(
+        `${name}: the auxiliary network has ${of} ${what}, the student ${own}: build both with the same ${remedy}`,
+      );
 }
 
 function teacherConfig(name: string, teacher: TeacherConfig): Required<TeacherConfig> {

@@ -22,6 +22,10 @@ export interface Needs {
   /** Bounds on the class count, background included. */
   readonly classes?: { readonly min?: number; readonly max?: number };
   readonly spatialDims?: readonly (2 | 3)[];
+  /** Channels that a term was built for, against the embeddings that the networks have. */
+  readonly embeddingChannels?: { readonly student?: number; readonly auxiliary?: number };
+  /** At least this many samples in a batch, labelled and unlabelled together. */
+  readonly samples?: number;
   /** How the student must see the batch: one pass over all of it, or one pass per half. */
   readonly passes?: "joint" | "separate";
 }

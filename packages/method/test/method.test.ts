@@ -1,6 +1,7 @@
 import { CompatibilityError, OptionError } from "@semiseg/errors";
 import { crossEntropyLoss } from "@semiseg/losses";
 import {
+  checkBatch,
   composeMethod,
   createStepContext,
   ExponentialMovingAverage,
@@ -87,6 +88,19 @@ describe("composeMethod", () => {
     refuse({ teacher: { mode: "eval" }, ...needing({ teacher: "dropout" }) }, "dropout that is on");
     refuse({ student: tinyNetwork({ classes: 1 }) }, "1 output class");
     refuse({ auxiliary: tinyNetwork({ classes: 3 }) }, "3 classes");
+    refuse({ auxiliary: student }, "auxiliary network is the student itself");
+    refuse(
+      { teacher: { decay: 0 }, terms: [consistency] },
+      "'consistency'",
+      "lags behind",
+      "set teacher.decay to 0.99",
+    );
+    refuse(
+      needing({ embeddingChannels: { student: 9 } }),
+      "'t'",
+      "9 channels (it has 4)",
+      "provides.embedding.channels",
+    );
     refuse(
       {
         terms: [
@@ -98,6 +112,37 @@ describe("composeMethod", () => {
       "'b'",
       "one pass",
     );
+  });
+
+  it("an auxiliary network must have the student's axes and channels", () => {
+    const other = tinyNetwork();
+    for (const [key, words] of [
+      ["spatialDims", "3 spatial axes, the student 2"],
+      ["inChannels", "3 input channels, the student 1"],
+    ] as const)
+      expect(() =>
+        composeMethod({
+          name: "m",
+          student,
+          auxiliary: { ...other, provides: { ...other.provides, [key]: 3 } } as typeof other,
+          terms: [supervised],
+        }),
+      ).toThrow(words);
+  });
+
+  it("checkBatch refuses batches that the terms cannot work with, naming term, batch and remedy", () => {
+    const method = (needs: Term["needs"]) =>
+      composeMethod({ name: "m", student, terms: [supervised, term("t", supervised.loss, { needs })] });
+    const refuse = (needs: Term["needs"], labeled: number, unlabeled: number, ...words: string[]) => {
+      const run = () => checkBatch(method(needs), { labeled, unlabeled });
+      expect(run).toThrow(CompatibilityError);
+      for (const word of ["'t'", ...words]) expect(run).toThrow(word);
+    };
+    refuse({ unlabeled: true }, 2, 0, "unlabelled samples", "batch.unlabeled above 0");
+    refuse({ equalHalves: true }, 2, 1, "2 labelled and 1 unlabelled", "set batch.unlabeled to 2");
+    refuse({ samples: 2 }, 1, 0, "at least 2 samples");
+    const all = { unlabeled: true, equalHalves: true, samples: 2 };
+    expect(() => checkBatch(method(all), { labeled: 1, unlabeled: 1 })).not.toThrow();
   });
 
   it("refuses a teacher option that makes no sense", () => {

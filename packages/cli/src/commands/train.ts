@@ -1,5 +1,6 @@
 import { Command } from "@commander-js/extra-typings";
 import { OptionError } from "@semiseg/errors";
+import { checkBatch } from "@semiseg/method";
 import { initBackend } from "@semiseg/runtime";
 import { resumeHint, type TrainResult, train } from "@semiseg/training";
 import { assembleData, factsOf, trainingData } from "../assemble-data.js";
@@ -42,6 +43,10 @@ export async function trainConfigured(
   const { resume, output, manifest } = options;
   const assembled = await assembleData(config, manifest);
   const method = buildMethod(config, factsOf(assembled.dataset));
+  checkBatch(method, {
+    labeled: config.batch.labeled,
+    unlabeled: assembled.manifest.unlabeled.length > 0 ? config.batch.unlabeled : 0,
+  });
   const optimizer = buildOptimizer(config);
   const data = trainingData(config, assembled);
   const { train: all, labeled, unlabeled, validation } = assembled.manifest;

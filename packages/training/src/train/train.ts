@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { CompatibilityError, checkNumber, OptionError } from "@semiseg/errors";
-import { ExponentialMovingAverage, type Method } from "@semiseg/method";
+import { checkBatch, ExponentialMovingAverage, type Method } from "@semiseg/method";
 import { type Network, type Optimizer, RandomStream } from "@semiseg/nn";
 import type { InferenceOptions } from "../inference/predict-volume.js";
 import { disposeCheckpoint, latestCheckpoint, pruneCheckpoints, saveCheckpoint } from "../run/checkpoint.js";
@@ -74,8 +74,9 @@ const quiet: ProgressBar = { update: () => {}, note: () => {}, finish: () => {} 
  * of seed and step), so a run that was killed at any moment and resumed has the losses of an uninterrupted one, bit by
  * bit on the same engine.
  *
- * @throws OptionError for wrong options or a folder in use; DivergenceError when a loss or gradient is not finite (the
- * last checkpoint is from before); DiskFullError; CheckpointError when nothing whole is there to resume.
+ * @throws OptionError for wrong options or a folder in use; CompatibilityError when the terms need another batch, before
+ * the first step; DivergenceError when a loss or gradient is not finite (the last checkpoint is from before);
+ * DiskFullError; CheckpointError when nothing whole is there to resume.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const { method, data, optimizer, maxSteps, resume = false, seed = 0, signal, validation } = options;
@@ -131,6 +132,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       while (step < maxSteps && !signal?.aborted) {
         const began = performance.now();
         const batch = await data.loader.next(step);
+        const labeled = batch.labelsShape[0]!;
+        checkBatch(method, { labeled, unlabeled: batch.imageShape[0]! - labeled });
         const result = await trainStep({
           method,
           optimizer,
