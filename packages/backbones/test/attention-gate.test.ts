@@ -21,6 +21,7 @@ eachBackend("attentionGate", () => {
       else if (name.endsWith(".0.bias")) v.assign(tf.zerosLike(v));
     const row = (values: number[]) => tf.tensor(values, [1, 1, 3, 1]);
     const y = [...gate.apply(row([-2, 0, 1]), row([1, 2, 3])).dataSync()];
+    // The running variance of 1 is divided by sqrt(1 + 1e-5) three times.
     for (const [i, expected] of [0.5, 1.76159, 2.9460393].entries()) expect(y[i]).toBeCloseTo(expected, 4);
   });
 
@@ -31,6 +32,17 @@ eachBackend("attentionGate", () => {
     expect(tf.max(tf.sub(tf.max(factor, 4), tf.min(factor, 4))).dataSync()[0]).toBeLessThan(1e-4);
     expect(tf.min(factor).dataSync()[0]).toBeGreaterThan(0);
     expect(tf.max(factor).dataSync()[0]).toBeLessThan(1);
+  });
+
+  it("is 3-D with weights of seed 0 unless told otherwise, and reads a gate of another width", () => {
+    const gate = attentionGate({ channels: 3, gateChannels: 5, intermediate: 2 });
+    const same = attentionGate({ spatialDims: 3, channels: 3, gateChannels: 5, intermediate: 2 });
+    const random = new RandomStream(3);
+    const [g, x] = [random.normal([1, 2, 2, 2, 5]), random.normal([1, 2, 2, 2, 3])];
+    const y = gate.apply(g, x);
+    expect(y.shape).toEqual(x.shape);
+    expect(y.dataSync()).toEqual(same.apply(g, x).dataSync());
+    expect(() => attentionGate({ channels: 3, gateChannels: 0, intermediate: 2 })).toThrow("gateChannels");
   });
 
   it("has the gradients of both inputs", () => {

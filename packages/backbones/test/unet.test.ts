@@ -31,11 +31,12 @@ eachBackend("unet", () => {
         inChannels: 2,
         outChannels: 3,
         deepSupervision: true,
+        attentionGates: true,
         heads: ["distance"],
       });
       const { logits, features, heads } = net.apply(random.normal([1, ...space, 2]));
       const { provides } = net;
-      const all = [...provides.encoder, ...provides.decoder];
+      const all = [...provides.encoder, ...provides.decoder, ...provides.gated];
       expect(all.map((spec) => spec.name).sort()).toEqual(Object.keys(features).sort());
       for (const { name, stride, channels } of [...all, provides.embedding])
         expect([name, features[name]!.shape]).toEqual([name, [1, ...space.map((n) => n / stride), channels]]);
@@ -72,6 +73,26 @@ eachBackend("unet", () => {
       expect(deep).toContain(name);
   });
 
+  it("gates its skips, leaving initial weights of all other parts as they are", () => {
+    for (const spatialDims of [2, 3] as const) {
+      const [plain, gated] = [unet({ ...small, spatialDims }), unet({ ...small, spatialDims, attentionGates: true })];
+      for (const [name, variable] of plain.named) expect(numbers(gated.named.get(name)!)).toEqual(numbers(variable));
+      const extra = [...gated.named.keys()].filter((name) => !plain.named.has(name));
+      expect(extra.length).toBe(4 * 3 * 6);
+      expect(extra.every((name) => name.startsWith("gate_d"))).toBe(true);
+      const { features } = gated.apply(random.normal([1, ...spaces[spatialDims], 1]));
+      expect(gated.provides.gated.map(({ name }) => name)).toEqual(["e4a", "e3a", "e2a", "e1a"]);
+      for (const { name } of gated.provides.gated) {
+        const left = tf.sub(tf.abs(features[name.slice(0, 2)]!), tf.abs(features[name]!));
+        expect(tf.min(left).dataSync()[0], name).toBeGreaterThanOrEqual(0);
+        expect(tf.max(left).dataSync()[0], name).toBeGreaterThan(0);
+      }
+      // A gate is no part of the plain network, whose dict is enough.
+      gated.fromPyTorch(pyTorchStateDict(plain));
+      for (const net of [plain, gated]) net.dispose();
+    }
+  });
+
   it("reads a PyTorch state dict", () => {
     for (const spatialDims of [2, 3] as const) {
       const [a, b] = [unet({ ...small, spatialDims }), unet({ ...small, spatialDims, seed: 5 })];
@@ -84,7 +105,7 @@ eachBackend("unet", () => {
 
   it("sends gradients to every trainable variable, without leaking", () => {
     for (const spatialDims of [2, 3] as const) {
-      const net = unet({ ...small, spatialDims, normalization: "batch", deepSupervision: true });
+      const net = unet({ ...small, spatialDims, normalization: "batch", deepSupervision: true, attentionGates: true });
       const x = random.normal([1, ...spaces[spatialDims], 1]);
       const trainable = net.variables.filter((v) => v.trainable);
       const step = () =>

@@ -25,6 +25,8 @@ export interface UNetConfig {
   readonly heads?: readonly "distance"[];
   /** 1^d classifiers on d1, d2, d3: heads `scale0`, `scale1`, `scale2`. Default false. */
   readonly deepSupervision?: boolean;
+  /** Attention gates on the skips, decided by what rises from below. Default false. */
+  readonly attentionGates?: boolean;
   /** Layers applied to the output of an encoder stage (`e1`..`e5`) before anything reads it. */
   readonly hooks?: Readonly<Record<string, Hook>>;
 }
@@ -49,6 +51,7 @@ export function resolveUNetConfig(config: UNetConfig): ResolvedUNetConfig {
     seed: 0,
     heads: [],
     deepSupervision: false,
+    attentionGates: false,
     hooks: {},
     ...given,
     dropout: typeof rates === "number" ? Array<number>(places).fill(rates) : rates,

@@ -1,5 +1,14 @@
-import { type ApplyOptions, type Module, maxPool, moduleOf, type NetworkProvides, resizeLinear } from "@semiseg/nn";
+import {
+  type ApplyOptions,
+  type Module,
+  maxPool,
+  moduleOf,
+  type NetworkProvides,
+  RandomStream,
+  resizeLinear,
+} from "@semiseg/nn";
 import { concat, type Tensor, tanh, tidy } from "@tensorflow/tfjs-core";
+import { attentionGate } from "../attention-gate.js";
 import { type Backbone, checkInput, cloneHooks, pyTorchLoader, withWeightsOf } from "../backbone.js";
 import { unet2dParts } from "./unet-2d-parts.js";
 import { unet3dParts } from "./unet-3d-parts.js";
@@ -22,7 +31,7 @@ function providesOf(config: ResolvedUNetConfig): NetworkProvides {
     divisor: 16,
     encoder: [0, 1, 2, 3, 4].map((level) => at(`e${level + 1}`, level)),
     decoder,
-    gated: [],
+    gated: config.attentionGates ? [3, 2, 1, 0].map((level) => at(`e${level + 1}a`, level)) : [],
     scales: config.deepSupervision
       ? decoder.map((feature, i) => ({ feature, head: i === 3 ? "logits" : `scale${i}` }))
       : [],
@@ -40,11 +49,12 @@ function providesOf(config: ResolvedUNetConfig): NetworkProvides {
  *   dropout after the bottleneck and before the classifier, 1^3 classifier, Kaiming-normal kernels.
  *
  * Features: `e1`..`e5` encoder stages (3-D: `e5` after its dropout), `d1`..`d4` decoder stages, deepest first (3-D: `d4`
- * after its dropout). Sizes must be multiples of 16.
+ * after its dropout), `e4a`..`e1a` gated skips. Sizes must be multiples of 16.
  */
 export function unet(config: UNetConfig = {}): UNet {
   const resolved = resolveUNetConfig(config);
   const { spatialDims, inChannels, outChannels, baseFilters, deepSupervision, heads, hooks } = resolved;
+  const random = new RandomStream(resolved.seed);
   const parts = spatialDims === 2 ? unet2dParts(resolved) : unet3dParts(resolved);
   const widths = [0, 1, 2, 3, 4].map((i) => baseFilters * 2 ** i);
   const pool = maxPool();
@@ -53,7 +63,16 @@ export function unet(config: UNetConfig = {}): UNet {
   const decoder = [3, 2, 1, 0].map((level, step) => {
     const [skip, below] = [widths[level]!, widths[level + 1]!];
     const before = parts.before(step, below, skip);
-    return { level, before, block: parts.decoder(step, before ? 2 * skip : skip + below, skip) };
+    const gate = resolved.attentionGates
+      ? attentionGate({
+          spatialDims,
+          channels: skip,
+          gateChannels: before ? skip : below,
+          intermediate: Math.max(1, skip / 2),
+          random: random.fork(`gate_d${step + 1}`),
+        })
+      : undefined;
+    return { level, before, gate, block: parts.decoder(step, before ? 2 * skip : skip + below, skip) };
   });
   const { classifierName, classifierSize } = parts;
   const classifier = parts.classifier(classifierName, classifierSize, baseFilters, outChannels);
@@ -66,8 +85,9 @@ export function unet(config: UNetConfig = {}): UNet {
 
   const children: Record<string, Module | undefined> = {};
   for (const block of encoder) Object.assign(children, block.children);
-  for (const { before, block } of decoder) {
+  for (const [step, { before, gate, block }] of decoder.entries()) {
     if (before) children[before.name] = before.layer;
+    children[`gate_d${step + 1}`] = gate;
     Object.assign(children, block.children);
   }
   children[classifierName] = classifier;
@@ -90,11 +110,13 @@ export function unet(config: UNetConfig = {}): UNet {
       features[`e${i + 1}`] = y;
     }
     let y = encoded[4]!;
-    for (const [step, { level, before, block }] of decoder.entries()) {
-      const skip = encoded[level]!;
-      const risen = resizeLinear(before ? before.layer.apply(y) : y, skip.shape.slice(1, -1), {
+    for (const [step, { level, before, gate, block }] of decoder.entries()) {
+      const plain = encoded[level]!;
+      const risen = resizeLinear(before ? before.layer.apply(y) : y, plain.shape.slice(1, -1), {
         alignCorners: parts.alignCorners,
       });
+      const skip = gate ? gate.apply(risen, plain, options) : plain;
+      if (gate) features[`e${level + 1}a`] = skip;
       y = block.apply(concat([skip, risen], skip.rank - 1), options);
       if (step === 3) y = dropped(y, options);
       features[`d${step + 1}`] = y;
@@ -110,7 +132,7 @@ export function unet(config: UNetConfig = {}): UNet {
     ...module,
     config: plain,
     provides: providesOf(resolved),
-    fromPyTorch: pyTorchLoader(module, ["hooks.", "distance.", "scale"]),
+    fromPyTorch: pyTorchLoader(module, ["hooks.", "gate_", "distance.", "scale"]),
     clone: () => withWeightsOf(unet({ ...resolved, hooks: cloneHooks("unet", hooks) }), module),
     apply: (x, options) => {
       checkInput("unet", x, spatialDims, inChannels, 16);
