@@ -1,60 +1,19 @@
 import { z } from "zod";
+import {
+  crossTask,
+  dice,
+  distance,
+  fraction,
+  orFalse,
+  positive,
+  ramped,
+  sharpened,
+  teacher,
+  teacherConsistency,
+  uncertainty,
+  weight,
+} from "./method-options.js";
 
-const positive = z.int().min(1);
-const weight = z.number().min(0);
-const fraction = z.number().min(0).max(1);
-
-const teacher = z
-  .strictObject({
-    decay: z.number().min(0).lt(1).optional(),
-    buffers: z.enum(["copy", "ema", "own"]).optional(),
-    mode: z.enum(["train", "eval"]).optional(),
-  })
-  .optional()
-  .describe("Exponential moving average of the student");
-
-const ramped = { weight: weight.optional(), rampLength: weight.optional() };
-const dice = {
-  crossEntropyWeight: weight.optional(),
-  diceWeight: weight.optional(),
-  squaredPred: z.boolean().optional(),
-  smooth: weight.optional(),
-  includeBackground: z.boolean().optional(),
-};
-const uncertainty = z
-  .strictObject({
-    samples: positive.optional(),
-    samplesPerPass: positive.optional(),
-    memoryBudget: z.number().positive().optional().describe("Bytes; as many passes at once as fit"),
-  })
-  .optional()
-  .describe("Monte Carlo dropout of the teacher");
-const teacherConsistency = z
-  .strictObject({
-    ...ramped,
-    on: z.enum(["all", "unlabeled"]).optional(),
-    scale: weight.optional(),
-    noiseStd: weight.optional(),
-    uncertainty: uncertainty,
-  })
-  .optional();
-const crossTask = z
-  .strictObject({ ...ramped, steepness: z.number().positive().optional(), noiseStd: weight.optional() })
-  .optional();
-const distance = z
-  .strictObject({
-    weight: weight.optional(),
-    dice: weight.optional(),
-    regression: weight.optional(),
-    steepness: z.number().positive().optional(),
-  })
-  .optional();
-const sharpened = {
-  temperature: z.number().positive().optional(),
-  detachTargets: z.boolean().optional(),
-};
-/** A part with options of its own, or false for none. */
-const orFalse = <T extends z.ZodRawShape>(shape: T) => z.union([z.strictObject(shape), z.literal(false)]).optional();
 const meanTeacher = { teacher, consistency: teacherConsistency };
 
 const without = z.array(z.string()).optional().describe("Names of loss terms to leave out, for ablations");

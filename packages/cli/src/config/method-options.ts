@@ -1,0 +1,59 @@
+/** Options that several methods and terms share, as schemas. */
+import { z } from "zod";
+
+export const positive = z.int().min(1);
+export const weight = z.number().min(0);
+export const fraction = z.number().min(0).max(1);
+
+export const teacher = z
+  .strictObject({
+    decay: z.number().min(0).lt(1).optional(),
+    buffers: z.enum(["copy", "ema", "own"]).optional(),
+    mode: z.enum(["train", "eval"]).optional(),
+  })
+  .optional()
+  .describe("Exponential moving average of the student");
+
+export const ramped = { weight: weight.optional(), rampLength: weight.optional() };
+export const dice = {
+  crossEntropyWeight: weight.optional(),
+  diceWeight: weight.optional(),
+  squaredPred: z.boolean().optional(),
+  smooth: weight.optional(),
+  includeBackground: z.boolean().optional(),
+};
+export const uncertainty = z
+  .strictObject({
+    samples: positive.optional(),
+    samplesPerPass: positive.optional(),
+    memoryBudget: z.number().positive().optional().describe("Bytes; as many passes at once as fit"),
+  })
+  .optional()
+  .describe("Monte Carlo dropout of the teacher");
+export const teacherConsistency = z
+  .strictObject({
+    ...ramped,
+    on: z.enum(["all", "unlabeled"]).optional(),
+    scale: weight.optional(),
+    noiseStd: weight.optional(),
+    uncertainty: uncertainty,
+  })
+  .optional();
+export const crossTask = z
+  .strictObject({ ...ramped, steepness: z.number().positive().optional(), noiseStd: weight.optional() })
+  .optional();
+export const distance = z
+  .strictObject({
+    weight: weight.optional(),
+    dice: weight.optional(),
+    regression: weight.optional(),
+    steepness: z.number().positive().optional(),
+  })
+  .optional();
+export const sharpened = {
+  temperature: z.number().positive().optional(),
+  detachTargets: z.boolean().optional(),
+};
+/** A part with options of its own, or false for none. */
+export const orFalse = <T extends z.ZodRawShape>(shape: T) =>
+  z.union([z.strictObject(shape), z.literal(false)]).optional();
