@@ -5,6 +5,7 @@ export { type EvaluateRunOptions, evaluateRun } from "./evaluation/evaluate-run.
 export * from "./evaluation/evaluation.js";
 export { type EvaluationCases, type EvaluationCasesOptions, evaluationCases } from "./evaluation/evaluation-cases.js";
 export { evaluationCsv } from "./evaluation/evaluation-csv.js";
+export { type LoadMethodOptions, loadMethod } from "./evaluation/load-method.js";
 export { loadWeights, runModels } from "./evaluation/load-weights.js";
 export { type PredictOptions, predict } from "./evaluation/predict.js";
 export { type CasePrediction, predictCase } from "./evaluation/predict-case.js";

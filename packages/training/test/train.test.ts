@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import {
   checkpointSteps,
   DivergenceError,
+  loadMethod,
   readJsonLines,
   readRunJson,
   runPaths,
@@ -53,6 +54,26 @@ function stopAfter(step: number): Pick<TrainOptions, "signal" | "onStep"> {
 }
 
 eachBackend("train", () => {
+  it("loadMethod gives a new method the weights of the run, teacher included, at the last step or an earlier one", async () => {
+    const trained = tinyMethod();
+    await run(8, { method: trained });
+    const fresh = tinyMethod();
+    expect(await loadMethod(fresh, folder)).toBe(8);
+    for (const [own, other] of [
+      [fresh.student, trained.student],
+      [fresh.teacher!.network, trained.teacher!.network],
+    ] as const)
+      for (const [name, variable] of own.named)
+        expect(variable.dataSync(), name).toEqual(other.named.get(name)!.dataSync());
+    expect(await loadMethod(fresh, folder, { step: 4 })).toBe(4);
+    expect(
+      [...fresh.student.named].some(([name, v]) => v.dataSync()[0] !== trained.student.named.get(name)!.dataSync()[0]),
+    ).toBe(true);
+    await expect(loadMethod(fresh, join(folder, "nothing"))).rejects.toThrow(CheckpointError);
+    fresh.dispose();
+    trained.dispose();
+  });
+
   it("learns, logs every term of every step and leaves a checkpoint of the last one", async () => {
     const result = await run(30);
     expect(result).toMatchObject({ step: 30, reason: "finished" });

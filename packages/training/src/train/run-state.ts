@@ -48,8 +48,12 @@ export function captureRun(method: Method, optimizer: Optimizer, progress: RunPr
   };
 }
 
-/** Puts a checkpoint back. Throws CheckpointError when it belongs to another method or network. */
-export function restoreRun(method: Method, optimizer: Optimizer, checkpoint: Checkpoint): RunProgress {
+/**
+ * Puts networks, term modules and term states of a checkpoint back: all of it but the optimizer.
+ *
+ * @throws CheckpointError when it belongs to another method or network.
+ */
+export function restoreMethod(method: Method, checkpoint: Checkpoint): void {
   const { state, tensors, step } = checkpoint;
   if (state["method"] !== method.name)
     throw new CheckpointError(`checkpoint belongs to the method '${String(state["method"])}', not '${method.name}'`);
@@ -58,10 +62,16 @@ export function restoreRun(method: Method, optimizer: Optimizer, checkpoint: Che
     if (!dict) throw new CheckpointError(`checkpoint of step ${step} has no ${group} weights`);
     loadStateDict(module, dict);
   }
-  optimizer.loadState({ json: state["optimizer"], tensors: tensors["optimizer"] ?? new Map() });
   loadTerms(method.terms, {
     json: (state["terms"] ?? {}) as Record<string, unknown>,
     tensors: tensors["terms"] ?? new Map(),
   });
+}
+
+/** Puts a checkpoint back. Throws CheckpointError when it belongs to another method or network. */
+export function restoreRun(method: Method, optimizer: Optimizer, checkpoint: Checkpoint): RunProgress {
+  const { state, tensors, step } = checkpoint;
+  restoreMethod(method, checkpoint);
+  optimizer.loadState({ json: state["optimizer"], tensors: tensors["optimizer"] ?? new Map() });
   return { step, best: (state["best"] ?? {}) as Record<string, Best> };
 }
