@@ -10,7 +10,7 @@ import { type MutualConsistencyTermOptions, mutualConsistencyTerm } from "@semis
 import { type Network, RandomStream } from "@semiseg/nn";
 import { type NetworkChoice, networkOf } from "./network-of.js";
 import { reseeded } from "./reseeded.js";
-import { supervisedTerm } from "./supervised-term.js";
+import { type SupervisedTermOptions, supervisedTerm } from "./supervised-term.js";
 
 /** Options of {@link caml}. */
 export interface CamlConfig {
@@ -23,6 +23,8 @@ export interface CamlConfig {
   readonly auxiliary?: NetworkChoice;
   /** Options of the attention of the default auxiliary network; false leaves it out. */
   readonly attention?: Omit<CrossSampleMutualAttentionOptions, "channels" | "spatialDims" | "random"> | false;
+  /** Loss of both networks on the labelled half. Default: half of Dice with plain sums below alone, as published. */
+  readonly supervised?: Omit<SupervisedTermOptions, "of" | "heads">;
   /** Options of mutual consistency; false leaves it out. */
   readonly consistency?: Omit<MutualConsistencyTermOptions, "between" | "rampLength"> | false;
   /** Options of omni-correlation consistency; false leaves it out. */
@@ -30,8 +32,8 @@ export interface CamlConfig {
     | Omit<OmniCorrelationTermOptions, "channels" | "auxiliaryChannels" | "numClasses" | "random" | "rampLength">
     | false;
   /**
-   * Steps over which both consistencies' weights rise. Default: the whole run. Published: 6000, 3000 and 2250 of 15000
-   * steps for 4, 8 and 16 labelled scans.
+   * Steps over which both consistencies' weights rise. Default: 6000 of 15000, in proportion to the length of the run, as
+   * published for 4 labelled scans; 3000 and 2250 for 8 and 16.
    */
   readonly rampLength?: number;
   /** The weights change every so many steps. Default 1; published 150. */
@@ -67,7 +69,8 @@ function auxiliaryOf(network: NetworkChoice, student: Network, attention: CamlCo
  * `0.5 Dice(V) + 0.5 Dice(A) + r L_c + 0.05 r L_o` with a ramp r whose steps count from 1.
  */
 export function caml(config: CamlConfig = {}): Method {
-  const { network = {}, attention, consistency = {}, correlation = {}, rampLength, rampPeriod = 1 } = config;
+  const { network = {}, attention, supervised = {}, consistency = {}, correlation = {} } = config;
+  const { rampLength, rampPeriod = 1 } = config;
   if (rampLength !== undefined) checkNumber("caml", "rampLength", rampLength, { min: 0 });
   checkNumber("caml", "rampPeriod", rampPeriod, { integer: true, min: 1 });
   if (config.auxiliary !== undefined && attention)
@@ -77,9 +80,9 @@ export function caml(config: CamlConfig = {}): Method {
   const ramped = (term: Term, weight: number): Term => ({
     ...term,
     weight: (step, maxSteps) =>
-      weight * sigmoidRampUp(rampPeriod * Math.floor((step + 1) / rampPeriod), rampLength ?? maxSteps),
+      weight * sigmoidRampUp(rampPeriod * Math.floor((step + 1) / rampPeriod), rampLength ?? 0.4 * maxSteps),
   });
-  const dice = { weight: 0.5, crossEntropyWeight: 0, diceWeight: 1, squaredPred: false, smooth: 1e-8 };
+  const dice = { weight: 0.5, crossEntropyWeight: 0, diceWeight: 1, squaredPred: false, smooth: 1e-8, ...supervised };
   const terms = [supervisedTerm(dice), supervisedTerm({ ...dice, of: "auxiliary" })];
   if (consistency)
     terms.push(ramped(mutualConsistencyTerm({ ...consistency, between: "networks" }), consistency.weight ?? 1));

@@ -1,6 +1,7 @@
 import { unet, vnet } from "@semiseg/backbones";
 import type { OmniCorrelationTerm } from "@semiseg/correlation";
 import { CheckpointError, DataError, OptionError } from "@semiseg/errors";
+import { crossEntropyLoss, diceLoss } from "@semiseg/losses";
 import { createStepContext, type Method, methodGradients, type StepBatch, sigmoidRampUp } from "@semiseg/method";
 import { loadStateDict, RandomStream } from "@semiseg/nn";
 import { type CamlConfig, caml } from "@semiseg/presets";
@@ -51,15 +52,44 @@ describe("caml", () => {
     }
   });
 
-  it("raises both consistencies over the whole run, or over the steps it is told, from step 1", () => {
+  it("raises both consistencies over 6000 of 15000 steps, or over the steps it is told, from step 1", () => {
     const weights = (config: object, step: number) =>
       caml({ network: flat, ...config }).terms.map(({ weight }) => weight(step, 100));
-    const ramp = sigmoidRampUp(50, 100);
-    for (const [i, want] of [0.5, 0.5, ramp, 0.05 * ramp].entries()) expect(weights({}, 49)[i]).toBeCloseTo(want, 12);
-    expect(weights({}, 99)).toEqual([0.5, 0.5, 1, 0.05]);
+    const ramp = sigmoidRampUp(20, 40);
+    for (const [i, want] of [0.5, 0.5, ramp, 0.05 * ramp].entries()) expect(weights({}, 19)[i]).toBeCloseTo(want, 12);
+    expect(weights({}, 39)).toEqual([0.5, 0.5, 1, 0.05]);
+    expect(weights({}, 38)[2]).toBeLessThan(1);
+    const [first] = caml({ network: flat }).terms.slice(2);
+    expect(first!.weight(5999, 15000)).toBe(1);
+    expect(first!.weight(5998, 15000)).toBeLessThan(1);
     expect(weights({ rampLength: 10, consistency: { weight: 2 }, correlation: { weight: 3 } }, 9)).toEqual([
       0.5, 0.5, 2, 3,
     ]);
+  });
+
+  it("learns labels by Dice alone, or by the loss it is told, in both networks alike", () => {
+    const losses = (config: CamlConfig): number[] => {
+      const method = caml({ network: flat, ...config });
+      const batch = randomBatch(0, options);
+      const context = createStepContext(method, batch, { step: 0, maxSteps: 9, random: new RandomStream(1) });
+      return (["student", "auxiliary"] as const).map((role, i) => {
+        const { logits } = context[role].labeled();
+        const onehot = tf.oneHot(batch.labeled.labels, 3);
+        const dice = diceLoss(onehot, tf.softmax(logits), { squaredPred: false, smooth: 1e-8 });
+        const expected = config.supervised
+          ? tf.add(tf.mul(dice, 2), crossEntropyLoss(batch.labeled.labels, logits))
+          : dice;
+        return method.terms[i]!.loss(context).sub(expected).abs().dataSync()[0]!;
+      });
+    };
+    for (const difference of losses({})) expect(difference).toBeLessThan(1e-5);
+    const supervised = { weight: 3, crossEntropyWeight: 1, diceWeight: 2 };
+    for (const difference of losses({ supervised })) expect(difference).toBeLessThan(1e-5);
+    expect(
+      caml({ network: flat, supervised })
+        .terms.map((term) => term.weight(0, 9))
+        .slice(0, 2),
+    ).toEqual([3, 3]);
   });
 
   it("refuses networks that it cannot derive a second one from, and options that make no sense", () => {

@@ -58,6 +58,10 @@ const options = {
       queryChunk: positive.optional(),
       memoryBudget: z.number().positive().optional().describe("Bytes; queries are handled in chunks that fit"),
     }).describe("Cross-sample mutual attention of the auxiliary network"),
+    supervised: z
+      .strictObject({ weight: weight.optional(), ...dice })
+      .optional()
+      .describe("Loss of both networks on the labelled half"),
     consistency: orFalse({ weight: weight.optional(), ...sharpened }),
     correlation: orFalse({
       weight: weight.optional(),
