@@ -26,8 +26,20 @@ export interface AssembledData {
  * @param manifest - of a run that is being resumed or evaluated; its split is used, and files must not have changed.
  */
 export async function assembleData(config: RunConfig, manifest?: SplitManifest): Promise<AssembledData> {
-  const { split, labeled, labeledOrder, seed, patchSize, preprocess, augment, workers, queue, cacheFolder, ...reader } =
-    config.data;
+  const {
+    split,
+    labeled,
+    labeledOrder,
+    seed,
+    patchSize,
+    preprocess,
+    augment,
+    strong,
+    workers,
+    queue,
+    cacheFolder,
+    ...reader
+  } = config.data;
   const held = typeof split === "object" && typeof split.test === "number" ? split : null;
   const dataset = await openDataset({
     ...reader,
@@ -74,7 +86,7 @@ export function trainingData(
   config: RunConfig,
   { dataset, manifest }: AssembledData,
 ): TrainingData & { readonly unlabeled: number; close(): Promise<void> } {
-  const { patchSize, preprocess, augment, workers, queue, cacheFolder } = config.data;
+  const { patchSize, preprocess, augment, strong, workers, queue, cacheFolder } = config.data;
   const unlabeled = manifest.unlabeled.length > 0 ? config.batch.unlabeled : 0;
   const loader = createBatchLoader({
     dataset: restrictDataset(dataset, manifest.train),
@@ -88,6 +100,7 @@ export function trainingData(
     patchSize,
     ...(preprocess ? { preprocess: preprocess as never } : {}),
     ...(augment === undefined ? {} : { augment: augment as never }),
+    ...(strong === undefined ? {} : { strong: strong as never }),
     seed: config.seed,
     workers,
     queue,

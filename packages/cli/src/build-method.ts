@@ -16,6 +16,7 @@ export const methodNames = {
   ducisc: "duCiSc",
   icl: "icl",
   tac: "tac",
+  custom: "custom",
 } as const;
 
 const available = presets as unknown as Readonly<

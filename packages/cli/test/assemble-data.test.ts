@@ -68,6 +68,25 @@ describe("trainingData", () => {
     await data.close();
   });
 
+  it("switches on every transform, mixes and the strong view from the file", async () => {
+    const augment =
+      "rotation: [-10, 10], rotationAxes: [2], scaling: [0.9, 1.1], elastic: [0, 1], elasticSpacing: 8, blur: [0.5, 1], biasField: [0, 0.3], cutMix: 1, cutMixRatio: [0.5, 0.5], copyPaste: 1, copyPasteMode: box";
+    const settings = config(
+      `kind: msd, path: ${folder}, labeled: 2, augment: { ${augment} }, strong: { noise: [1, 1], noiseProbability: 1 }`,
+      ", batch: { labeled: 2, unlabeled: 2 }",
+    );
+    const data = trainingData(settings, await assembleData(settings));
+    const batch = await data.loader.next(0);
+    expect(batch.mixes!.map((m) => m.slot)).toEqual([0, 1, 2, 2, 3, 3]);
+    expect(batch.pasted).toHaveLength(2 * 512);
+    const plain = config(`kind: msd, path: ${folder}, labeled: 2`, ", batch: { labeled: 2, unlabeled: 2 }");
+    const unchanged = await trainingData(plain, await assembleData(plain)).loader.next(0);
+    expect(batch.image).not.toEqual(unchanged.image);
+    expect(batch.strong).not.toEqual(batch.image);
+    expect(() => config(`kind: msd, path: ${folder}, augment: { rotate: [0, 1] }`)).toThrow(/rotate/);
+    expect(() => config(`kind: msd, path: ${folder}, strong: { flipAxes: [0] }`)).toThrow(/flipAxes/);
+  });
+
   it("asks for no unlabelled items when every case is labelled", async () => {
     const settings = config(`kind: msd, path: ${folder}, labeled: all`);
     const data = trainingData(settings, await assembleData(settings));

@@ -1,15 +1,10 @@
-import {
-  type CrossSampleMutualAttentionOptions,
-  crossSampleMutualAttention,
-  type OmniCorrelationTermOptions,
-  omniCorrelationTerm,
-} from "@semiseg/correlation";
+import { type OmniCorrelationTermOptions, omniCorrelationTerm } from "@semiseg/correlation";
 import { checkNumber, OptionError } from "@semiseg/errors";
 import { composeMethod, type Method, sigmoidRampUp, type Term } from "@semiseg/method";
 import { type MutualConsistencyTermOptions, mutualConsistencyTerm } from "@semiseg/mutual-consistency";
-import { type Network, RandomStream } from "@semiseg/nn";
+import { RandomStream } from "@semiseg/nn";
+import { type AttentionOptions, attendingAuxiliary, seedOf } from "./auxiliary-network.js";
 import { type NetworkChoice, networkOf } from "./network-of.js";
-import { reseeded } from "./reseeded.js";
 import { type SupervisedTermOptions, supervisedTerm } from "./supervised-term.js";
 
 /** Options of {@link caml}. */
@@ -22,7 +17,7 @@ export interface CamlConfig {
    */
   readonly auxiliary?: NetworkChoice;
   /** Options of the attention of the default auxiliary network; false leaves it out. */
-  readonly attention?: Omit<CrossSampleMutualAttentionOptions, "channels" | "spatialDims" | "random"> | false;
+  readonly attention?: AttentionOptions | false;
   /** Loss of both networks on the labelled half. Default: half of Dice with plain sums below alone, as published. */
   readonly supervised?: Omit<SupervisedTermOptions, "of" | "heads">;
   /** Options of mutual consistency; false leaves it out. */
@@ -40,28 +35,6 @@ export interface CamlConfig {
   readonly rampPeriod?: number;
 }
 
-const seedOf = (network: NetworkChoice): number => {
-  const { seed } = "apply" in network ? network.config : network;
-  return typeof seed === "number" ? seed : 0;
-};
-
-/** The first network's options with what makes the second one see differently. */
-function auxiliaryOf(network: NetworkChoice, student: Network, attention: CamlConfig["attention"]): Network {
-  const other = reseeded("caml", network);
-  if ("apply" in other || other.kind === "unet")
-    throw new OptionError(
-      "caml: give auxiliary too, or a network of kind 'vnet': its decoders are an option of the V-Net",
-    );
-  if (attention === false) return networkOf({ ...other, decoders: ["trilinear"] });
-  const x4 = crossSampleMutualAttention({
-    ...attention,
-    channels: student.provides.encoder[3]!.channels,
-    spatialDims: student.provides.spatialDims,
-    random: new RandomStream(seedOf(other)).fork("cross-sample attention"),
-  });
-  return networkOf({ ...other, decoders: ["trilinear"], hooks: { x4 } });
-}
-
 /**
  * CAML (Gao et al., "Correlation-aware mutual learning for semi-supervised medical image segmentation", MICCAI 2023): a
  * vanilla V-Net and an auxiliary one that attends across the samples of a batch learn from each other, through sharpened
@@ -76,7 +49,9 @@ export function caml(config: CamlConfig = {}): Method {
   if (config.auxiliary !== undefined && attention)
     throw new OptionError("caml: attention is an option of the default auxiliary network: leave it out with auxiliary");
   const student = networkOf(network);
-  const auxiliary = config.auxiliary ? networkOf(config.auxiliary) : auxiliaryOf(network, student, attention);
+  const auxiliary = config.auxiliary
+    ? networkOf(config.auxiliary)
+    : attendingAuxiliary("caml", network, student, attention ?? {});
   const ramped = (term: Term, weight: number): Term => ({
     ...term,
     weight: (step, maxSteps) =>

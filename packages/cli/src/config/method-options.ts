@@ -42,12 +42,29 @@ export const teacherConsistency = z
 export const crossTask = z
   .strictObject({ ...ramped, steepness: z.number().positive().optional(), noiseStd: weight.optional() })
   .optional();
-export const distance = z
+export const distanceShape = {
+  weight: weight.optional(),
+  dice: weight.optional(),
+  regression: weight.optional(),
+  steepness: z.number().positive().optional(),
+};
+export const distance = z.strictObject(distanceShape).optional();
+export const omniCorrelation = {
+  weight: weight.optional(),
+  width: positive.optional(),
+  perClass: z.int().min(2).optional(),
+  capacityPerClass: positive.optional(),
+  rowsPerClass: z.int().min(2).optional(),
+  temperature: z.number().positive().optional(),
+  detachTarget: z.boolean().optional(),
+  parity: z.boolean().optional(),
+};
+export const confidence = z
   .strictObject({
-    weight: weight.optional(),
-    dice: weight.optional(),
-    regression: weight.optional(),
-    steepness: z.number().positive().optional(),
+    decay: fraction.optional(),
+    floor: fraction.optional(),
+    ceiling: fraction.optional(),
+    fixed: fraction.optional(),
   })
   .optional();
 export const sharpened = {

@@ -1,9 +1,11 @@
 import { z } from "zod";
+import { customSchema } from "./custom-schema.js";
 import {
+  confidence,
   crossTask,
   dice,
   distance,
-  fraction,
+  omniCorrelation,
   orFalse,
   positive,
   ramped,
@@ -63,16 +65,7 @@ const options = {
       .optional()
       .describe("Loss of both networks on the labelled half"),
     consistency: orFalse({ weight: weight.optional(), ...sharpened }),
-    correlation: orFalse({
-      weight: weight.optional(),
-      width: positive.optional(),
-      perClass: z.int().min(2).optional(),
-      capacityPerClass: positive.optional(),
-      rowsPerClass: z.int().min(2).optional(),
-      temperature: z.number().positive().optional(),
-      detachTarget: z.boolean().optional(),
-      parity: z.boolean().optional(),
-    }),
+    correlation: orFalse(omniCorrelation),
     rampLength: weight.optional(),
     rampPeriod: positive.optional(),
   }),
@@ -82,19 +75,13 @@ const options = {
     teacher,
     warmUpSteps: z.int().min(0).optional(),
     normalizeLosses: z.boolean().optional(),
-    confidence: z
-      .strictObject({
-        decay: fraction.optional(),
-        floor: fraction.optional(),
-        ceiling: fraction.optional(),
-        fixed: fraction.optional(),
-      })
-      .optional(),
+    confidence,
     prototypes: z.boolean().optional(),
     fusedImages: z.boolean().optional(),
   }),
   icl: z.looseObject({ name: z.literal("icl"), without }),
   tac: z.looseObject({ name: z.literal("tac"), without }),
+  custom: customSchema,
 };
 
 const names = Object.keys(options);

@@ -32,8 +32,40 @@ const augment = z.strictObject({
   brightnessProbability: fraction.optional(),
   gamma: range.optional(),
   gammaProbability: fraction.optional(),
+  blur: range.optional(),
+  blurProbability: fraction.optional(),
+  biasField: range.optional(),
+  biasFieldProbability: fraction.optional(),
+  rotation: range.optional().describe("Degrees about each of rotationAxes"),
+  rotationAxes: axes.optional(),
+  rotationProbability: fraction.optional(),
+  scaling: range.optional(),
+  scalingProbability: fraction.optional(),
+  elastic: range.optional().describe("Displacement in voxels, root mean square"),
+  elasticSpacing: z.number().min(2).optional(),
+  elasticProbability: fraction.optional(),
   foregroundProbability: fraction.optional(),
+  cutMix: fraction.optional().describe("Chance of a box from another item of the same kind, labels with it"),
+  cutMixRatio: range.optional(),
+  copyPaste: fraction.optional().describe("Chance that an unlabelled item gets a piece of a labelled one"),
+  copyPasteMode: z.enum(["foreground", "box"]).optional(),
 });
+
+/** Intensity changes of the strong view. */
+const strong = augment
+  .pick({
+    noise: true,
+    noiseProbability: true,
+    brightness: true,
+    brightnessProbability: true,
+    gamma: true,
+    gammaProbability: true,
+    blur: true,
+    blurProbability: true,
+    biasField: true,
+    biasFieldProbability: true,
+  })
+  .describe("The student sees unlabelled items with these changes on top, the teacher without");
 
 const data = z
   .looseObject({
@@ -64,6 +96,7 @@ const data = z
     patchSize: sizes,
     preprocess: preprocess.optional(),
     augment: z.union([augment, z.literal(false)]).optional(),
+    strong: strong.optional(),
     workers: z.int().min(0).default(1),
     queue: positive.default(2),
     cacheFolder: z.string().optional(),
