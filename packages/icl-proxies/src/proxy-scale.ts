@@ -1,0 +1,103 @@
+import { OptionError } from "@semiseg/errors";
+import { type ApplyOptions, channelDropout, gelu, layerNorm, linear, type Module, moduleOf } from "@semiseg/nn";
+import { add, mul, ones, reshape, type Tensor } from "@tensorflow/tfjs-core";
+import { mapHead } from "./map-head.js";
+import { proxyAttention } from "./proxy-attention.js";
+import type { ProxyScaleConfig } from "./proxy-modules-config.js";
+import { tokenMixing } from "./token-mixing.js";
+
+/** What one scale gives. */
+export interface ProxyScaleOutput {
+  /** Logits `[B, ...s, K]`. */
+  readonly map: Tensor;
+  /** The proxies after this scale `[B, K, C]`; null without a proxy branch. */
+  readonly proxies: Tensor | null;
+}
+
+/** One scale of SSPA or USCL. */
+export interface ProxyScale extends Module {
+  apply(feature: Tensor, proxies: Tensor, options: ApplyOptions): ProxyScaleOutput;
+}
+
+/**
+ * Tokens, attention of the proxies to them, map branch and, with `updates`, the branch that makes new proxies.
+ * Parts that USCL would never train are not created without it.
+ */
+export function proxyScale(config: ProxyScaleConfig, updates: boolean): ProxyScale {
+  const { spatialDims, channels, heads, stochasticDepth, trueResidual, compatScramble, random } = config;
+  const dense = (name: string, inFeatures: number, outFeatures: number) =>
+    linear({ inFeatures, outFeatures, random: random.fork(name) });
+  const tokens = { projection: dense("tokens", channels, channels), norm: layerNorm({ channels }) };
+  const [queryNorm, tokenNorm] = [layerNorm({ channels }), layerNorm({ channels })];
+  const attention = proxyAttention({
+    channels,
+    heads,
+    values: updates,
+    compatScramble,
+    random: random.fork("attention"),
+  });
+  const mixing = tokenMixing(config);
+  const head = mapHead({ spatialDims, heads, random: random.fork("map") });
+  const perceptron = updates
+    ? {
+        norm: layerNorm({ channels }),
+        linear1: dense("perceptron 1", channels, 4 * channels),
+        linear2: dense("perceptron 2", 4 * channels, channels),
+      }
+    : null;
+  const drop = channelDropout({ rate: stochasticDepth });
+
+  /** Stochastic depth: a factor per sample, `[B, 1, 1]`, or 1. */
+  const kept = (samples: number, branch: string, { training, random: stream }: ApplyOptions): Tensor | number =>
+    training && stochasticDepth > 0
+      ? drop.apply(ones([samples, 1, 1]), { training: true, random: stream!.fork(branch) })
+      : 1;
+  /** `x + drop(x)`: what the released code has where a residual connection is meant. */
+  const doubled = (x: Tensor, factor: Tensor | number): Tensor =>
+    mul(x, typeof factor === "number" ? 1 + factor : add(factor, 1));
+
+  return {
+    ...moduleOf({
+      "tokens.projection": tokens.projection,
+      "tokens.norm": tokens.norm,
+      queryNorm,
+      tokenNorm,
+      attention,
+      ...(perceptron
+        ? {
+            "perceptron.norm": perceptron.norm,
+            "perceptron.linear1": perceptron.linear1,
+            "perceptron.linear2": perceptron.linear2,
+          }
+        : {}),
+      ...(mixing ? { mixing } : {}),
+      map: head,
+    }),
+    apply: (feature, proxies, options) => {
+      if (options.training && stochasticDepth > 0 && !options.random)
+        throw new OptionError(
+          "proxy modules: a training pass with stochasticDepth needs options.random, a RandomStream; pass one, or stochasticDepth: 0",
+        );
+      const [samples, space] = [feature.shape[0]!, feature.shape.slice(1, -1)];
+      const x = tokenNorm.apply(tokens.norm.apply(tokens.projection.apply(reshape(feature, [samples, -1, channels]))));
+      const { scores, attended } = attention.attend({ proxies: queryNorm.apply(proxies), tokens: x });
+      const [classes, width] = [proxies.shape[1]!, heads];
+      const flat = [samples, scores.shape[1]!, classes * width];
+      const spread = [samples, ...space, classes * width];
+
+      let maps = reshape(scores, flat);
+      if (!trueResidual) maps = doubled(maps, kept(samples, "scores", options));
+      if (mixing) {
+        const mixed = reshape(mixing.apply(reshape(maps, spread)), flat);
+        maps = add(maps, mul(mixed, kept(samples, "mixing", options)));
+      }
+      const map = head.apply(reshape(maps, [samples, ...space, classes, width]), options);
+      if (!attended || !perceptron) return { map, proxies: null };
+
+      const factor = kept(samples, "attended", options);
+      const q = trueResidual ? add(proxies, mul(attended, factor)) : doubled(attended, factor);
+      const inner = perceptron.linear2.apply(gelu(perceptron.linear1.apply(perceptron.norm.apply(q))));
+      return { map, proxies: add(q, mul(inner, kept(samples, "perceptron", options))) };
+    },
+  };
+}
