@@ -1,4 +1,6 @@
 /** Picks and readies the fastest TensorFlow.js engine: native TensorFlow without a download host. @packageDocumentation */
+
+export type { CudaOptions } from "./engine/cuda-environment.js";
 export * from "./engine/doctor.js";
 export * from "./engine/init-backend.js";
 export { type LoadedNative, loadNative } from "./engine/load-native.js";

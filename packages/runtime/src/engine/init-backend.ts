@@ -4,8 +4,9 @@ import { BackendError, checkChoice, SemisegError } from "@semiseg/errors";
 import { backend, getBackend, ready, setBackend, version_core } from "@tensorflow/tfjs-core";
 import type { Progress } from "../setup/progress.js";
 import { setupNative } from "../setup/setup-native.js";
+import type { CudaOptions } from "./cuda-environment.js";
 import { installedTfjsNode, loadInstalled, packageOf } from "./load-installed.js";
-import { loadNative, readyLayout } from "./load-native.js";
+import { loadedNative, loadNative, readyLayout } from "./load-native.js";
 
 /** Engines in the order of preference: `cuda` and `tensorflow` are native TensorFlow on a GPU and on the CPU. */
 export const ENGINES = ["cuda", "webgpu", "tensorflow", "wasm", "cpu"] as const;
@@ -22,6 +23,8 @@ export interface InitBackendOptions {
   /** Set native TensorFlow up first when it is missing (fetches about 270 MB). Default false. */
   readonly setup?: boolean;
   readonly onProgress?: Progress;
+  /** For the engine `cuda`. */
+  readonly cuda?: CudaOptions;
 }
 
 /** The engine that was chosen. */
@@ -58,10 +61,10 @@ async function installed(variant: "cpu" | "gpu"): Promise<Attempt | null> {
   return { name: "cuda", device: "cuda", ...common };
 }
 
-async function cuda(): Promise<Attempt> {
+async function cuda(options: InitBackendOptions): Promise<Attempt> {
   const own = readyLayout("gpu") ? null : await installed("gpu");
   if (own) return own;
-  const native = loadNative("gpu");
+  const native = loadNative("gpu", options.cuda);
   if (!native.gpu) throw new BackendError("no CUDA device was found: check the driver with nvidia-smi");
   await use("tensorflow");
   return { name: "cuda", backend: "tensorflow", device: "cuda", engine: "TensorFlow", version: native.version };
@@ -84,11 +87,17 @@ async function webgpu(requireHardware: boolean): Promise<Attempt> {
 }
 
 async function tensorflow(options: InitBackendOptions): Promise<Attempt> {
-  if (!readyLayout("cpu") && options.setup && !installedTfjsNode("cpu"))
-    await setupNative(options.onProgress ? { onProgress: options.onProgress } : {});
-  const own = readyLayout("cpu") ? null : await installed("cpu");
-  if (own) return own;
-  const native = loadNative("cpu");
+  // The CUDA build computes on the CPU too: where it was tried and found no GPU, or is the only one set up.
+  const cudaBuild = loadedNative()?.variant === "gpu" || (!readyLayout("cpu") && readyLayout("gpu") !== null);
+  if (!cudaBuild) {
+    if (!readyLayout("cpu") && options.setup && !installedTfjsNode("cpu"))
+      await setupNative(options.onProgress ? { onProgress: options.onProgress } : {});
+    const own = readyLayout("cpu") ? null : await installed("cpu");
+    if (own) return own;
+  }
+  const native = cudaBuild ? loadNative("gpu", { device: -1 }) : loadNative("cpu");
+  if (native.gpu)
+    throw new BackendError("the CUDA build is loaded on a GPU: use the engine cuda, or tensorflow in another process");
   await use("tensorflow");
   const engine = native.operators ? "TensorFlow with SemiSeg operators" : "TensorFlow";
   return { name: "tensorflow", backend: "tensorflow", device: "cpu", engine, version: native.version };
@@ -109,7 +118,7 @@ async function cpu(): Promise<Attempt> {
 }
 
 const attempt = (name: EngineName, options: InitBackendOptions, forced: boolean): Promise<Attempt> => {
-  if (name === "cuda") return cuda();
+  if (name === "cuda") return cuda(options);
   if (name === "webgpu") return webgpu(!forced);
   if (name === "tensorflow") return tensorflow(options);
   return name === "wasm" ? wasm() : cpu();

@@ -6,6 +6,7 @@ import { findBackendFactory, type KernelBackend, registerBackend } from "@tensor
 import { BINDING, OPERATORS, QUIET } from "../setup/build-binding.js";
 import { type NativeLayout, type NativeVariant, nativeLayout } from "../setup/native-layout.js";
 import { nativeSources } from "../setup/native-sources.js";
+import { type CudaOptions, cudaEnvironment } from "./cuda-environment.js";
 import { packageOf, restoreUtil } from "./load-installed.js";
 import { registerNativeKernels } from "./native-kernels.js";
 
@@ -71,16 +72,25 @@ function requireTfjsNode(layout: NativeLayout, files: readonly string[]): unknow
   }
 }
 
-const loaded = new Map<NativeVariant, LoadedNative>();
+let loaded: LoadedNative | null = null;
+
+/** The native engine that this process has loaded, or null. */
+export const loadedNative = (): LoadedNative | null => loaded;
 
 /**
  * Loads a readied engine and registers it as the tfjs backend `tensorflow`; once per process.
  *
- * @throws BackendError when the cache holds none or it does not load.
+ * On a CUDA device TensorFlow's own kernels are used: our operators are written for the CPU, and an operator that has
+ * no GPU kernel would copy its tensors to and fro.
+ *
+ * @throws BackendError when the cache holds none, it does not load, or the process holds the other variant.
  */
-export function loadNative(variant: NativeVariant): LoadedNative {
-  const before = loaded.get(variant);
-  if (before) return before;
+export function loadNative(variant: NativeVariant, options: CudaOptions = {}): LoadedNative {
+  if (loaded?.variant === variant) return loaded;
+  if (loaded)
+    throw new BackendError(
+      `native TensorFlow (${variant}): this process has loaded the ${loaded.variant} build already: use another process`,
+    );
   const layout = readyLayout(variant);
   if (!layout)
     throw new BackendError(
@@ -90,6 +100,7 @@ export function loadNative(variant: NativeVariant): LoadedNative {
   process.env["TF_CPP_MIN_LOG_LEVEL"] ??= "2";
   // Its default; stating it spares two lines on standard error.
   process.env["TF_ENABLE_ONEDNN_OPTS"] ??= "1";
+  Object.assign(process.env, cudaEnvironment(variant, options, process.env));
   restoreUtil();
   const own = createRequire(import.meta.url);
   let binding: Binding;
@@ -105,14 +116,14 @@ export function loadNative(variant: NativeVariant): LoadedNative {
   const { NodeJSKernelBackend } = backendModule as {
     NodeJSKernelBackend: new (binding: Binding, name: string) => KernelBackend;
   };
-  const operators = existsSync(join(layout.build, OPERATORS)) && process.env["SEMISEG_NATIVE_OPS"] !== "off";
+  const gpu = binding.isUsingGpuDevice();
+  const operators = !gpu && existsSync(join(layout.build, OPERATORS)) && process.env["SEMISEG_NATIVE_OPS"] !== "off";
   if (operators) {
     own(join(layout.build, OPERATORS));
     registerNativeKernels();
   }
   if (!findBackendFactory("tensorflow"))
     registerBackend("tensorflow", () => new NodeJSKernelBackend(binding, packageOf(variant)), 3);
-  const result = { variant, operators, gpu: binding.isUsingGpuDevice(), version: binding.TF_Version };
-  loaded.set(variant, result);
-  return result;
+  loaded = { variant, operators, gpu, version: binding.TF_Version };
+  return loaded;
 }
