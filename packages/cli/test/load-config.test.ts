@@ -1,4 +1,6 @@
+import { customTermNames } from "@semiseg/presets";
 import { describe, expect, it } from "vitest";
+import { termSchemas } from "../src/config/custom-schema.js";
 import { ConfigError, formatIssue, parseConfig, runConfigJsonSchema } from "../src/index.js";
 
 const good = `method: { name: mean-teacher, teacher: { decay: 0.99 } }
@@ -74,6 +76,31 @@ describe("parseConfig", () => {
     expect(method("{ name: caml, correlation: { perClas: 64 } }")[0]).toMatch(/method\.correlation\.perClas: is not a/);
     expect(method("{ name: caml, attention: true }")[0]).toMatch(/method\.attention/);
     expect(method("{ name: ug-mcl, maskCrossTask: false, uncertainty: { samples: 4 } }")).toEqual([]);
+  });
+
+  it("checks a mix's terms by name and option, each where it stands", () => {
+    const mix = (terms: string) => issues(good.replace("{ name: mean-teacher, teacher: { decay: 0.99 } }", terms));
+    const found = mix(`
+  name: custom
+  teachr: {}
+  terms:
+    - { term: supervised, wieght: 2 }
+    - { term: teacher-consistancy }
+    - { term: omni-correlation, perClass: 1 }`);
+    expect(found).toContain("run.yaml:3:3: method.teachr: is not a known setting");
+    expect(found).toContain("run.yaml:5:27: method.terms.0.wieght: is not a known setting");
+    expect(found.find((text) => text.includes("teacher-consistancy"))).toMatch(
+      /^run\.yaml:6:\d+: method\.terms\.1\.term: term must be one of supervised, teacher-consistency, .*received 'teacher-consistancy'$/,
+    );
+    expect(found.find((text) => text.includes("perClass"))).toMatch(/^run\.yaml:7:33: method\.terms\.2\.perClass: /);
+    expect(
+      mix("{ name: custom, terms: [{ term: cross-task, uncertainty: { samples: 4 } }, { term: supervised }] }"),
+    ).toEqual([]);
+    expect(mix("{ name: custom, terms: [] }")[0]).toMatch(/method\.terms/);
+  });
+
+  it("every term that a mix can name has its options in the schema", () => {
+    expect(Object.keys(termSchemas).sort()).toEqual([...customTermNames].sort());
   });
 
   it("checks the network's options by name", () => {
