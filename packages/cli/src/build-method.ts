@@ -1,5 +1,5 @@
 import { OptionError } from "@semiseg/errors";
-import { composeMethod, type Method } from "@semiseg/method";
+import { composeMethod, type Method, termModules } from "@semiseg/method";
 import * as presets from "@semiseg/presets";
 import type { DatasetFacts, RunConfig } from "./config/schema.js";
 
@@ -62,8 +62,8 @@ function withoutTerms(method: Method, without: readonly string[]): Method {
     );
   const { name, student, teacher, auxiliary, terms } = method;
   const kept = terms.filter((term) => !without.includes(term.name));
-  for (const term of terms)
-    if (!kept.includes(term)) for (const module of Object.values(term.modules ?? {})) module.dispose();
+  const used = new Set(termModules(kept).map(({ module }) => module));
+  for (const { module } of termModules(terms)) if (!used.has(module)) module.dispose();
   teacher?.network.dispose();
   return composeMethod({
     name,

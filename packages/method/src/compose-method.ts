@@ -3,6 +3,7 @@ import { type Module, moduleOf, type Network } from "@semiseg/nn";
 import { checkNeeds } from "./check-needs.js";
 import type { Method, TeacherConfig } from "./method.js";
 import type { Term } from "./term.js";
+import { termModules } from "./term-modules.js";
 
 /** What {@link composeMethod} takes. */
 export interface MethodConfig {
@@ -42,8 +43,7 @@ export function composeMethod(config: MethodConfig): Method {
       `${name}: the term '${separate.name}' needs one pass per half of the batch, '${joint.name}' one pass over all of it: use only one of them, or an option of theirs that allows the other`,
     );
   const parts: Record<string, Module | undefined> = { student, auxiliary };
-  for (const term of terms)
-    for (const [key, module] of Object.entries(term.modules ?? {})) parts[`terms.${term.name}.${key}`] = module;
+  for (const { term, name: key, module } of termModules(terms)) parts[`terms.${term}.${key}`] = module;
   const trainable = moduleOf(parts);
   const built = teacher ? { network: student.clone(), config: teacherConfig(name, teacher) } : null;
   return {

@@ -8,3 +8,4 @@ export * from "./schedules.js";
 export * from "./step-context.js";
 export * from "./teacher-distance.js";
 export * from "./term.js";
+export * from "./term-modules.js";

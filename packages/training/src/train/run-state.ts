@@ -1,5 +1,5 @@
 import { CheckpointError } from "@semiseg/errors";
-import type { Method } from "@semiseg/method";
+import { type Method, termModules } from "@semiseg/method";
 import { loadStateDict, type Module, moduleOf, type Optimizer } from "@semiseg/nn";
 import type { Tensor } from "@tensorflow/tfjs-core";
 import type { Checkpoint } from "../run/checkpoint.js";
@@ -21,11 +21,7 @@ export interface RunProgress {
 /** The parts of a method by checkpoint group; `student` alone is what inference needs. */
 function parts(method: Method): Record<string, Module> {
   const modules = moduleOf(
-    Object.fromEntries(
-      method.terms.flatMap((term) =>
-        Object.entries(term.modules ?? {}).map(([name, module]) => [`${term.name}/${name}`, module] as const),
-      ),
-    ),
+    Object.fromEntries(termModules(method.terms).map(({ term, name, module }) => [`${term}/${name}`, module])),
   );
   return {
     student: method.student,
