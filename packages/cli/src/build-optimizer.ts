@@ -10,7 +10,12 @@ export function learningRateOf(config: RunConfig): (step: number) => number {
   const { maxSteps } = config;
   const shape: Record<typeof schedule.name, (step: number) => number> = {
     constant: () => 1,
-    poly: (step) => polynomialDecay(step, maxSteps, schedule.power ?? 0.9),
+    poly: (step) => {
+      // In whole periods of `every` steps, the last one begun counted in.
+      const { every = 1, power = 0.9 } = schedule;
+      const periods = every === 1 ? maxSteps : Math.floor(maxSteps / every) + 1;
+      return polynomialDecay(Math.floor(step / every), periods, power);
+    },
     cosine: (step) => 0.5 * (1 + Math.cos((Math.PI * step) / maxSteps)),
     step: (step) => (schedule.factor ?? 0.1) ** Math.floor(step / (schedule.every ?? Math.ceil(maxSteps / 3))),
   };

@@ -24,6 +24,18 @@ describe("learningRateOf", () => {
     expect(at("{ name: step, every: 10, factor: 0.5 }", 25)).toBeCloseTo(0.125, 12);
     expect(at("{ name: constant, warmupSteps: 10 }", 4)).toBeCloseTo(0.25, 12);
   });
+
+  it("falls once an epoch where poly is told its steps", () => {
+    const base = config("{ learningRate: 0.01, schedule: { name: poly, every: 8 } }");
+    const rate = learningRateOf({ ...base, maxSteps: 6000 });
+    for (const [epoch, want] of [
+      [0, 0.01],
+      [1, 0.0099880152],
+      [375, 0.005365289],
+      [749, 4.8178e-5],
+    ] as const)
+      for (const step of [8 * epoch, 8 * epoch + 7]) expect(rate(step)).toBeCloseTo(want, 9);
+  });
 });
 
 describe("buildOptimizer", () => {

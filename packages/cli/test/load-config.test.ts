@@ -76,6 +76,9 @@ describe("parseConfig", () => {
     expect(method("{ name: caml, correlation: { perClas: 64 } }")[0]).toMatch(/method\.correlation\.perClas: is not a/);
     expect(method("{ name: caml, attention: true }")[0]).toMatch(/method\.attention/);
     expect(method("{ name: ug-mcl, maskCrossTask: false, uncertainty: { samples: 4 } }")).toEqual([]);
+    expect(method("{ name: tac, pairing: code, contextual: false, structural: { weight: 2 } }")).toEqual([]);
+    expect(method("{ name: tac, pairing: none }")[0]).toMatch(/method\.pairing/);
+    expect(method("{ name: tac, structural: { pairng: code } }")[0]).toMatch(/method\.structural\.pairng: is not a/);
   });
 
   it("checks a mix's terms by name and option, each where it stands", () => {

@@ -27,12 +27,13 @@ export function checkBatch(method: Method, { labeled, unlabeled }: BatchCounts):
         "none",
         "set batch.unlabeled above 0, with fewer labelled cases (data.labeled) than training cases, or leave the term out",
       );
-    if (needs.equalHalves && labeled !== unlabeled)
+    // A term that can do without unlabelled samples needs no equal halves either when there are none.
+    if (needs.equalHalves && labeled !== unlabeled && unlabeled > 0)
       fail(
         name,
         "as many unlabelled as labelled samples",
         `${labeled} labelled and ${unlabeled} unlabelled`,
-        `set batch.unlabeled to ${labeled}`,
+        `set batch.unlabeled to ${labeled}${typeof needs.equalHalves === "string" ? `, or ${needs.equalHalves}` : ""}`,
       );
     if (needs.samples !== undefined && labeled + unlabeled < needs.samples)
       fail(

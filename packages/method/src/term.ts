@@ -17,8 +17,8 @@ export interface Needs {
   readonly dropout?: boolean;
   /** Unlabelled samples in every batch. Terms that fall back to 0 without them leave this out. */
   readonly unlabeled?: boolean;
-  /** As many unlabelled as labelled samples in a batch. */
-  readonly equalHalves?: boolean;
+  /** As many unlabelled as labelled samples in a batch; a string names the option of the term that does without. */
+  readonly equalHalves?: boolean | string;
   /** Bounds on the class count, background included. */
   readonly classes?: { readonly min?: number; readonly max?: number };
   readonly spatialDims?: readonly (2 | 3)[];

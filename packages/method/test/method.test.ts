@@ -140,7 +140,9 @@ describe("composeMethod", () => {
     };
     refuse({ unlabeled: true }, 2, 0, "unlabelled samples", "batch.unlabeled above 0");
     refuse({ equalHalves: true }, 2, 1, "2 labelled and 1 unlabelled", "set batch.unlabeled to 2");
+    refuse({ equalHalves: "set pairing to 'batch'" }, 2, 1, "set batch.unlabeled to 2, or set pairing to 'batch'");
     refuse({ samples: 2 }, 1, 0, "at least 2 samples");
+    expect(() => checkBatch(method({ equalHalves: true }), { labeled: 2, unlabeled: 0 })).not.toThrow();
     const all = { unlabeled: true, equalHalves: true, samples: 2 };
     expect(() => checkBatch(method(all), { labeled: 1, unlabeled: 1 })).not.toThrow();
   });

@@ -11,4 +11,5 @@ export * from "./mean-teacher.js";
 export * from "./network-of.js";
 export * from "./supervised.js";
 export * from "./supervised-term.js";
+export * from "./tac.js";
 export * from "./ug-mcl.js";

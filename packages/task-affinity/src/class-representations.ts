@@ -1,18 +1,9 @@
-import { checkChoice, checkRank, checkShape } from "@semiseg/errors";
-import { add, div, expandDims, matMul, reshape, sum, type Tensor, tidy, transpose } from "@tensorflow/tfjs-core";
-
-/**
- * How class vectors are pooled: `batch` over all samples, `code` per sample with the batch's mass below (as the released
- * code), `sample` per sample with the sample's own mass (masked average pooling).
- */
-export type Pairing = "batch" | "code" | "sample";
+import { checkChoice, checkRank, checkShape, ShapeError } from "@semiseg/errors";
+import { matMul, reshape, sum, type Tensor, tidy } from "@tensorflow/tfjs-core";
+import { PAIRINGS, type Pairing, type PooledClasses, pooledClasses } from "./pooled-classes.js";
 
 /** Pooled features of every class, with what they were pooled from. */
-export interface ClassRepresentations {
-  /** `[K, F]` for `batch`, `[K, N, F]` otherwise. */
-  readonly vectors: Tensor;
-  /** Sum of the guide: `[K]` for `batch`, `[K, N]` otherwise. */
-  readonly mass: Tensor;
+export interface ClassRepresentations extends PooledClasses {
   readonly features: Tensor;
   readonly guide: Tensor;
 }
@@ -23,8 +14,15 @@ export interface ClassRepresentationsOptions {
   readonly pairing?: Pairing;
 }
 
+/** `[N, ...S, C]` as `[N, V, C]`. */
+export function asRows(x: Tensor): Tensor {
+  const [n, width] = [x.shape[0]!, x.shape.at(-1)!];
+  return reshape(x, [n, x.size / Math.max(1, n * width), width]);
+}
+
 /**
- * One vector per class: features averaged under a guide, `sum_v F_v g_vk / (sum_v g_vk + 1e-6)`.
+ * One vector per class: features averaged under a guide, `sum_v F_v g_vk / (sum_v g_vk + 1e-6)`, as one matrix product
+ * of guide and features, whatever the resolution.
  *
  * @param features - `[N, ...S, F]`.
  * @param guide - ground truth or soft prediction `[N, ...S, K]`, at the features' resolution.
@@ -38,21 +36,15 @@ export function classRepresentations(
 ): ClassRepresentations {
   const { pairing = "batch" } = options;
   checkRank("classRepresentations", "features", features, [3, 4, 5]);
+  if (guide.shape[0] !== features.shape[0])
+    throw new ShapeError(
+      `classRepresentations: guide must hold the ${features.shape[0]} samples of features, received ${guide.shape[0] ?? "a scalar"}: labels guide the labelled half of the features, predictions the unlabelled half`,
+    );
   checkShape("classRepresentations", "guide", guide, [...features.shape.slice(0, -1), null]);
-  checkChoice("classRepresentations", "pairing", pairing, ["batch", "code", "sample"]);
+  checkChoice("classRepresentations", "pairing", pairing, PAIRINGS);
   const pooled = tidy(() => {
-    const [n, width] = [features.shape[0]!, features.shape.at(-1)!];
-    const classes = guide.shape.at(-1)!;
-    const f = reshape(features, [n, features.size / (n * width), width]);
-    const g = reshape(guide, [n, guide.size / (n * classes), classes]);
-    const sums = transpose(matMul(g, f, true, false), [1, 0, 2]); // [K, N, F]
-    const masses = transpose(sum(g, 1)); // [K, N]
-    if (pairing === "batch") {
-      const mass = sum(masses, 1);
-      return { vectors: div(sum(sums, 1), expandDims(add(mass, 1e-6), -1)), mass };
-    }
-    const below = pairing === "code" ? sum(masses, 1, true) : masses;
-    return { vectors: div(sums, expandDims(add(below, 1e-6), -1)), mass: masses };
+    const rows = asRows(guide);
+    return { ...pooledClasses(matMul(rows, asRows(features), true, false), sum(rows, 1), pairing) };
   });
   return { ...pooled, features, guide };
 }

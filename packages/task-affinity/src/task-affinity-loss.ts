@@ -13,14 +13,14 @@ import {
   type Tensor,
   tidy,
 } from "@tensorflow/tfjs-core";
-import type { ClassRepresentations, Pairing } from "./class-representations.js";
+import { PAIRINGS, type Pairing, type PooledClasses } from "./pooled-classes.js";
 
 /** Arguments of {@link taskAffinityLoss}. */
 export interface TaskAffinityArguments {
   /** From the labelled half, guided by ground truth. */
-  readonly labeled: ClassRepresentations;
+  readonly labeled: PooledClasses;
   /** From the unlabelled half, guided by the prediction. */
-  readonly unlabeled: ClassRepresentations;
+  readonly unlabeled: PooledClasses;
   /** As both were pooled. Default `batch`. */
   readonly pairing?: Pairing;
   /** Leave classes out whose labelled mass is below 1 voxel or unlabelled mass below 0.001. Default true. */
@@ -36,7 +36,7 @@ export interface TaskAffinityArguments {
  */
 export function taskAffinityLoss(args: TaskAffinityArguments): Scalar {
   const { labeled, unlabeled, pairing = "batch", maskAbsent = true } = args;
-  checkChoice("taskAffinityLoss", "pairing", pairing, ["batch", "code", "sample"]);
+  checkChoice("taskAffinityLoss", "pairing", pairing, PAIRINGS);
   const [a, b] = [labeled.vectors, unlabeled.vectors];
   if (pairing !== "batch" && a.rank === 3 && a.shape[1] !== b.shape[1])
     throw new ShapeError(

@@ -137,7 +137,10 @@ eachBackend("task-affinity", () => {
   });
 
   it("refuse guides that do not fit and unequal halves, with the remedy; leave no tensors", () => {
-    expect(() => classRepresentations(FL, tf.ones([1, 1, 4, 2]))).toThrow("guide");
+    expect(() => classRepresentations(FL, tf.ones([1, 1, 4, 2]))).toThrow(
+      "guide must hold the 2 samples of features, received 1: labels guide the labelled half",
+    );
+    expect(() => classRepresentations(FL, tf.ones([2, 1, 2, 2]))).toThrow("guide must have shape [2, 1, 4, ?]");
     const one = (t: tf.Tensor) => tf.slice(t, [0, 0, 0, 0], [1, 1, 4, t.shape[3]!]);
     expect(() => loss("code", true, one(FL), FU, one(Y), P)).toThrow("use pairing 'batch' or equal batch sizes");
     expect(value(loss("batch", true, one(FL), FU, one(Y), P))).toBeGreaterThan(0);

@@ -18,6 +18,14 @@ import {
 
 const meanTeacher = { teacher, consistency: teacherConsistency };
 
+const affinity = {
+  pairing: z.enum(["batch", "code", "sample"]).optional().describe("How class vectors are pooled and compared"),
+  activation: z.enum(["sigmoid", "softmax"]).optional(),
+  maskAbsent: z.boolean().optional(),
+  detachLabeled: z.boolean().optional(),
+  detachGuide: z.boolean().optional(),
+};
+
 const without = z.array(z.string()).optional().describe("Names of loss terms to leave out, for ablations");
 
 /** The options of each preset, by its name in configuration files; the network has a section of its own. */
@@ -80,7 +88,14 @@ const options = {
     fusedImages: z.boolean().optional(),
   }),
   icl: z.looseObject({ name: z.literal("icl"), without }),
-  tac: z.looseObject({ name: z.literal("tac"), without }),
+  tac: z.strictObject({
+    name: z.literal("tac"),
+    without,
+    ...affinity,
+    supervised: z.strictObject({ weight: weight.optional(), crossEntropyWeight: weight.optional() }).optional(),
+    structural: orFalse({ weight: weight.optional(), ...affinity }).describe("Affinity of attention-gated skips"),
+    contextual: orFalse({ weight: weight.optional(), ...affinity }).describe("Affinity of encoder features"),
+  }),
   custom: customSchema,
 };
 

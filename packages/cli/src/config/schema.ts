@@ -106,7 +106,7 @@ const data = z
 const schedule = z.strictObject({
   name: z.enum(["constant", "poly", "step", "cosine"]),
   power: z.number().positive().optional(),
-  every: positive.optional(),
+  every: positive.optional().describe("Steps between changes of step and poly; poly: 1, or the steps of an epoch"),
   factor: z.number().positive().optional(),
   warmupSteps: z.int().min(0).optional(),
 });
