@@ -1,8 +1,10 @@
 import { checkNumber, OptionError } from "@semiseg/errors";
+import { RandomSource } from "@semiseg/random";
 import { DEFAULT_STORE_BYTES } from "./loader/case-store.js";
+import { drawMixes, mixBatch } from "./loader/mix-batch.js";
 import { localPool, threadPool } from "./loader/patch-pool.js";
 import { checkPreprocess } from "./prepare-volume.js";
-import { checkAugment } from "./transforms/draw-patch.js";
+import { checkAugment } from "./transforms/check-augment.js";
 import { product } from "./transforms/grid.js";
 import type { Batch, BatchLoader, BatchLoaderOptions } from "./types.js";
 
@@ -45,6 +47,8 @@ export function createBatchLoader(options: BatchLoaderOptions): BatchLoader {
   const pool = threadPool(setup, workers, new URL("./loader-worker.js", import.meta.url)) ?? localPool(setup);
   const voxels = product(patchSize);
   const { channels } = dataset;
+  const mixing = augment && (augment.cutMix || augment.copyPaste) ? augment : null;
+  const random = new RandomSource(seed).fork("mix");
   const started = new Map<number, Promise<Omit<Batch, "waitedMs">>>();
 
   async function build(step: number): Promise<Omit<Batch, "waitedMs">> {
@@ -54,18 +58,25 @@ export function createBatchLoader(options: BatchLoaderOptions): BatchLoader {
     const image = new Float32Array(ids.length * voxels * channels);
     const labels = new Int32Array(labeled.length * voxels);
     const strong = options.strong ? new Float32Array(image.length) : null;
-    await Promise.all(
+    const patches = await Promise.all(
       ids.map(async (id, slot) => {
         const patch = await pool.make({ step, slot, id, labeled: slot < labeled.length });
         image.set(patch.image, slot * voxels * channels);
         if (patch.strong) strong?.set(patch.strong, slot * voxels * channels);
         if (patch.labels && slot < labeled.length) labels.set(patch.labels, slot * voxels);
+        return patch;
       }),
     );
+    const counts = { labeled: labeled.length, unlabeled: unlabeled.length };
+    const mixes = mixing ? drawMixes(mixing, counts, patchSize, random.fork(step)) : null;
+    const pasted = mixing?.copyPaste ? new Int32Array(unlabeled.length * voxels).fill(-1) : null;
+    if (mixes) mixBatch({ image, strong, labels, pasted }, patches, mixes, patchSize, channels);
     return {
       step,
       image,
       ...(strong ? { strong } : {}),
+      ...(mixes ? { mixes } : {}),
+      ...(pasted ? { pasted } : {}),
       imageShape: [ids.length, ...patchSize, channels],
       labels,
       labelsShape: [labeled.length, ...patchSize],

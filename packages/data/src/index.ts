@@ -10,6 +10,7 @@ export { doctorText } from "./doctor-text.js";
 export { type LabeledSubsetOptions, labeledSubset } from "./labeled-subset.js";
 export { drawMixBox, type MixBox, mixPatches } from "./mix-patches.js";
 export { openDataset } from "./open-dataset.js";
+export { pasteForeground } from "./paste-foreground.js";
 export { generatePhantom, type Phantom } from "./phantom/generate-phantom.js";
 export type { PhantomOptions } from "./phantom/phantom-options.js";
 export { writePhantomDataset } from "./phantom/write-phantom-dataset.js";
@@ -20,11 +21,12 @@ export { type RawCase, readCase } from "./read-case.js";
 export { type ReadVolumeOptions, readVolume } from "./read-volume.js";
 export { restoreClasses } from "./restore-classes.js";
 export { restoreLabels } from "./restore-labels.js";
+export { type RestoredPatch, restorePatch } from "./restore-patch.js";
 export { restrictDataset } from "./restrict-dataset.js";
 export { changedFiles, createSplitManifest, type SplitManifestOptions } from "./split-manifest.js";
 export { applyPatch, type Patch } from "./transforms/apply-patch.js";
 export { drawPatch } from "./transforms/draw-patch.js";
-export type { IntensityChange, PatchRecord } from "./transforms/patch-record.js";
+export type { ElasticChange, IntensityChange, PatchRecord, WarpRecord } from "./transforms/patch-record.js";
 export {
   type ForkableRandom,
   type TwoStreamOptions,

@@ -174,8 +174,46 @@ export interface AugmentOptions {
   /** Gamma on the patch scaled to [0, 1], exponent drawn log-uniformly from this range. */
   readonly gamma?: readonly [number, number];
   readonly gammaProbability?: number;
+  /** Gaussian smoothing, deviation in voxels drawn uniformly from this range. */
+  readonly blur?: readonly [number, number];
+  readonly blurProbability?: number;
+  /** Smooth multiplicative field `exp(s p)`, s drawn from this range, p a random cubic polynomial within -1..1. */
+  readonly biasField?: readonly [number, number];
+  readonly biasFieldProbability?: number;
+  /** Degrees, drawn for every axis of `rotationAxes` (turned about; 3-D only, default all) from this range, in mm. */
+  readonly rotation?: readonly [number, number];
+  readonly rotationAxes?: readonly number[];
+  readonly rotationProbability?: number;
+  /** Enlargement, drawn log-uniformly from this range: above 1 shows less of the volume, larger. */
+  readonly scaling?: readonly [number, number];
+  readonly scalingProbability?: number;
+  /** Elastic deformation: root mean square displacement per axis in voxels, at most a quarter of `elasticSpacing`. */
+  readonly elastic?: readonly [number, number];
+  /** Voxels between its control points. Default 16. */
+  readonly elasticSpacing?: number;
+  readonly elasticProbability?: number;
   /** Chance that a labelled patch is centred on a random foreground voxel. Default 0. */
   readonly foregroundProbability?: number;
+  /**
+   * Chance that an item of a batch gets a box of another one of its kind: labelled from labelled with the labels,
+   * unlabelled from unlabelled. Default 0.
+   */
+  readonly cutMix?: number;
+  /** Side of that box as a fraction of the patch, drawn uniformly; default [0.25, 0.5]. */
+  readonly cutMixRatio?: readonly [number, number];
+  /** Chance that an unlabelled item gets a piece of a labelled one; `Batch.pasted` says what is known there. Default 0. */
+  readonly copyPaste?: number;
+  /** Which piece: its 'foreground' (default) or a 'box' as in `cutMixRatio`. */
+  readonly copyPasteMode?: "foreground" | "box";
+}
+
+/** What one item of a batch got from another. */
+export interface MixRecord {
+  /** Positions in the batch. */
+  readonly slot: number;
+  readonly from: number;
+  /** The piece: a box of the patch, or the voxels with a label above 0. */
+  readonly piece: { readonly start: readonly number[]; readonly size: readonly number[] } | "foreground";
 }
 
 /** What the labels of a run were, with hashes: part of the run folder. */
@@ -206,6 +244,10 @@ export interface Batch {
   readonly image: Float32Array;
   /** The same patches after the strong intensity changes, where `strong` was asked for. */
   readonly strong?: Float32Array;
+  /** What CutMix and copy-paste did, in order, where they are switched on. */
+  readonly mixes?: readonly MixRecord[];
+  /** With `copyPaste`: the class of voxels pasted into unlabelled items, -1 elsewhere; `[B - L, ...S]`. */
+  readonly pasted?: Int32Array;
   /** `[B, ...S, C]` with B = labelled + unlabelled items. */
   readonly imageShape: readonly number[];
   /** Classes of the labelled items, shape `labelsShape`. */
@@ -228,7 +270,7 @@ export interface BatchLoaderOptions {
   readonly preprocess?: PreprocessOptions;
   /** false: centre crop only. */
   readonly augment?: AugmentOptions | false;
-  /** Also give a strong view of every patch: same voxels, with these intensity changes on top (noise, brightness, gamma). */
+  /** Also give a strong view of every patch: same voxels, with these intensity changes on top (the options of intensities). */
   readonly strong?: AugmentOptions;
   readonly seed: number;
   /** Worker threads; 0 works in the calling thread. Never changes the batches. Default 1. */

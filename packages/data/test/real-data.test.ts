@@ -8,8 +8,22 @@ const root = process.env["SEMISEG_DATA"] ?? "";
 const hippocampus = join(root, "hippocampus");
 const leftAtrium = join(root, "left-atrium");
 
+/** Everything that a patch can go through. */
+const every = {
+  rotation: [-20, 20],
+  scaling: [0.8, 1.25],
+  elastic: [0, 2],
+  blur: [0.5, 1],
+  biasField: [0, 0.4],
+  noise: [0, 0.1],
+  brightness: [0.9, 1.1],
+  gamma: [0.8, 1.2],
+} as const;
+
 describe.skipIf(!root || !existsSync(hippocampus))("hippocampus of the Medical Segmentation Decathlon", () => {
-  it("opens with its splits, and every case passes reading, preparation and patches", async () => {
+  it("opens with its splits, and every case passes reading, preparation and every transform", {
+    timeout: 120_000,
+  }, async () => {
     const dataset = await openDataset({ kind: "msd", path: hippocampus });
     expect(dataset.classNames).toEqual(["background", "Anterior", "Posterior"]);
     expect(dataset.cases).toHaveLength(200);
@@ -27,6 +41,25 @@ describe.skipIf(!root || !existsSync(hippocampus))("hippocampus of the Medical S
       expect(Math.abs(sum / prepared.image.length), id).toBeLessThan(1e-4);
       expect(squares / prepared.image.length, id).toBeCloseTo(1, 3);
     }
+    // Every case through every transform, as labelled items.
+    const all = { ...every, foregroundProbability: 1, cutMix: 0.5 };
+    const each = createBatchLoader({
+      dataset,
+      plan: (step) => ({ labeled: dataset.cases.slice(4 * step, 4 * step + 4).map((c) => c.id), unlabeled: [] }),
+      patchSize: [32, 48, 32],
+      augment: all,
+      seed: 2,
+      workers: 0,
+    });
+    for (let step = 0; step < 50; step++) {
+      const { image, labels, labeledIds } = await each.next(step);
+      expect(image.every(Number.isFinite), labeledIds.join()).toBe(true);
+      for (let slot = 0; slot < 4; slot++) {
+        const own = labels.subarray(slot * 49152, (slot + 1) * 49152);
+        expect(own.includes(1) || own.includes(2), labeledIds[slot]).toBe(true);
+      }
+    }
+    await each.close();
     const plan = batchPlan({
       labeled: train.slice(0, 3),
       unlabeled: train.slice(3),
@@ -60,11 +93,11 @@ describe.skipIf(!root || !existsSync(leftAtrium))("left atrium benchmark", () =>
   it("passes all 100 scans through the loader and its transforms", { timeout: 300_000 }, async () => {
     const dataset = await openDataset({ kind: "la", path: leftAtrium });
     const plan = (step: number) => ({ labeled: [dataset.cases[step]!.id], unlabeled: [] });
-    const augment = { noise: [0, 0.1], gamma: [0.8, 1.2], foregroundProbability: 1 } as const;
+    const augment = { ...every, foregroundProbability: 1 };
     const loader = createBatchLoader({
       dataset,
       plan,
-      patchSize: [112, 112, 80],
+      patchSize: [64, 64, 48],
       augment,
       seed: 1,
       workers: 0,
@@ -72,7 +105,9 @@ describe.skipIf(!root || !existsSync(leftAtrium))("left atrium benchmark", () =>
     });
     for (let step = 0; step < dataset.cases.length; step++) {
       const { image, labels } = await loader.next(step);
-      expect(image.every(Number.isFinite), dataset.cases[step]!.id).toBe(true);
+      let sum = 0;
+      for (let v = 0; v < image.length; v++) sum += image[v]!;
+      expect(Number.isFinite(sum), dataset.cases[step]!.id).toBe(true);
       expect(labels.includes(1), dataset.cases[step]!.id).toBe(true);
     }
     await loader.close();

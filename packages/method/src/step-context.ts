@@ -26,7 +26,12 @@ export interface StepBatch {
     readonly labels: Tensor;
     readonly ids: readonly string[];
   };
-  readonly unlabeled: { readonly image: Tensor; readonly ids: readonly string[] } | null;
+  readonly unlabeled: {
+    readonly image: Tensor;
+    /** The same voxels with stronger changes: what student and auxiliary see in place of `image`; the teacher does not. */
+    readonly strong?: Tensor;
+    readonly ids: readonly string[];
+  } | null;
 }
 
 /** Options of {@link createStepContext}. */
@@ -117,6 +122,10 @@ function checkBatch({ labeled, unlabeled }: StepBatch, student: Network): void {
     );
   if (ids.length !== image.shape[0])
     throw new ShapeError(`createStepContext: labeled.ids must name ${image.shape[0]} samples, received ${ids.length}`);
+  if (unlabeled?.strong && unlabeled.strong.shape.join() !== unlabeled.image.shape.join())
+    throw new ShapeError(
+      `createStepContext: unlabeled.strong must be [${unlabeled.image.shape.join(", ")}], received [${unlabeled.strong.shape.join(", ")}]`,
+    );
   if (unlabeled && unlabeled.image.shape.slice(1).join() !== image.shape.slice(1).join())
     throw new ShapeError(
       `createStepContext: unlabeled.image must be [B, ${image.shape.slice(1).join(", ")}], received [${unlabeled.image.shape.join(", ")}]`,
@@ -183,7 +192,7 @@ function passesOf(
       const half = batch.unlabeled;
       if (!half)
         throw new CompatibilityError("the batch holds no unlabelled sample: give the data set unlabelled cases");
-      if (separate) return run("unlabeled", half.image);
+      if (separate) return run("unlabeled", (gradient && half.strong) || half.image);
       return lazily("unlabeled", () => part(passes.all(), labeledCount, half.image.shape[0]!));
     },
     all: () => {
@@ -224,11 +233,13 @@ export function createStepContext(method: Method, batch: StepBatch, options: Ste
   const labeled: LabeledBatch = { ...batch.labeled, onehot };
   const unlabeled: UnlabeledBatch | null = batch.unlabeled;
   const image = unlabeled ? held(owned, concat([labeled.image, unlabeled.image], 0)) : labeled.image;
+  const strong = batch.unlabeled?.strong;
   const common = { batch, image, random, owned, separate: method.passes === "separate" };
+  const learning = { ...common, image: strong ? held(owned, concat([labeled.image, strong], 0)) : image };
   const missing = (what: string): never => {
     throw new CompatibilityError(`${method.name}: a term asked for ${what}, which this method does not have`);
   };
-  const student = passesOf("student", method.student, common, { gradient: true, training: true });
+  const student = passesOf("student", method.student, learning, { gradient: true, training: true });
   const teacher = method.teacher
     ? passesOf("teacher", method.teacher.network, common, {
         gradient: false,
@@ -236,7 +247,7 @@ export function createStepContext(method: Method, batch: StepBatch, options: Ste
       })
     : null;
   const auxiliary = method.auxiliary
-    ? passesOf("auxiliary", method.auxiliary, common, { gradient: true, training: true })
+    ? passesOf("auxiliary", method.auxiliary, learning, { gradient: true, training: true })
     : null;
   return {
     step,

@@ -1,7 +1,9 @@
 import { DataError } from "@semiseg/errors";
 import { RandomSource } from "@semiseg/random";
-import { applyPatch, changeIntensities, type Patch } from "../transforms/apply-patch.js";
-import { drawIntensity, drawPatch } from "../transforms/draw-patch.js";
+import { applyPatch, type Patch } from "../transforms/apply-patch.js";
+import { changeIntensities } from "../transforms/change-intensities.js";
+import { drawIntensity } from "../transforms/draw-intensity.js";
+import { drawPatch } from "../transforms/draw-patch.js";
 import type { AugmentOptions, Dataset, PreprocessOptions } from "../types.js";
 import type { CaseStore } from "./case-store.js";
 
@@ -37,6 +39,8 @@ export async function makePatch(store: CaseStore, setup: PatchSetup, task: Patch
   const patch = applyPatch(seen, drawPatch(seen, setup.patchSize, setup.augment, random));
   if (!setup.strong) return patch;
   const strong = patch.image.slice();
-  changeIntensities(strong, setup.dataset.channels, drawIntensity(setup.strong, random.fork("strong")));
+  const { patchSize, dataset } = setup;
+  const changes = drawIntensity(setup.strong, patchSize.length, random.fork("strong"));
+  changeIntensities(strong, patchSize, dataset.channels, changes);
   return { ...patch, strong };
 }

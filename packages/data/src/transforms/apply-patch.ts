@@ -1,8 +1,11 @@
-import { RandomSource } from "@semiseg/random";
 import type { PreparedCase } from "../types.js";
+import { changeIntensities } from "./change-intensities.js";
 import { cropPad } from "./crop-pad.js";
+import { elasticField } from "./elastic-field.js";
+import type { GridValues } from "./grid.js";
 import { moveAxes } from "./move-axes.js";
-import type { IntensityChange, PatchRecord } from "./patch-record.js";
+import type { PatchRecord } from "./patch-record.js";
+import { warp } from "./warp.js";
 
 /** A training patch. */
 export interface Patch {
@@ -14,38 +17,33 @@ export interface Patch {
   readonly strong?: Float32Array;
 }
 
-/** Cuts the patch that `record` describes; the labels go through the same axes as the image. */
+/**
+ * Cuts the patch that `record` describes; the labels go through the same places and axes as the image, interpolated
+ * linearly in the image and by the nearest voxel in the labels.
+ */
 export function applyPatch(prepared: PreparedCase, record: PatchRecord): Patch {
   const spatial = prepared.imageShape.slice(0, -1);
   const channels = prepared.imageShape[spatial.length]!;
-  const box = cropPad(prepared.image, spatial, channels, record.start, record.size);
-  const image = moveAxes(box, record.size, channels, record).data;
-  changeIntensities(image, channels, record.intensity);
-  if (!prepared.labels) return { image, labels: null };
-  const labels = cropPad(prepared.labels, spatial, 1, record.start, record.size);
-  return { image, labels: moveAxes(labels, record.size, 1, record).data };
+  const cut = cutter(spatial, record);
+  const image = moveAxes(cut(prepared.image, channels), record.size, channels, record);
+  changeIntensities(image.data, image.spatial, channels, record.intensity);
+  if (!prepared.labels) return { image: image.data, labels: null };
+  return { image: image.data, labels: moveAxes(cut(prepared.labels, 1), record.size, 1, record).data };
 }
 
-/** Applies recorded intensity changes in place, in their order. */
-export function changeIntensities(image: Float32Array, channels: number, changes: readonly IntensityChange[]): void {
-  for (const change of changes) changeIntensity(image, channels, change);
-}
-
-function changeIntensity(image: Float32Array, channels: number, change: IntensityChange): void {
-  if (change.kind === "noise") {
-    const random = new RandomSource(change.seed);
-    for (let v = 0; v < image.length; v++) image[v]! += change.deviation * random.nextNormal();
-  } else if (change.kind === "brightness") for (let v = 0; v < image.length; v++) image[v]! *= change.factor;
-  else
-    for (let c = 0; c < channels; c++) {
-      let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-      for (let v = c; v < image.length; v += channels) {
-        if (image[v]! < min) min = image[v]!;
-        if (image[v]! > max) max = image[v]!;
-      }
-      const range = max - min;
-      if (!(range > 0)) continue;
-      for (let v = c; v < image.length; v += channels)
-        image[v] = min + range * ((image[v]! - min) / range) ** change.exponent;
-    }
+/** Cuts the record's box, straight or warped. */
+function cutter(
+  spatial: readonly number[],
+  { start, size, warp: record }: PatchRecord,
+): <T extends GridValues>(data: T, channels: number) => T {
+  if (!record) return (data, channels) => cropPad(data, spatial, channels, start, size);
+  const targetCentre = size.map((n) => (n - 1) / 2);
+  const map = {
+    size,
+    targetCentre,
+    sourceCentre: start.map((s, a) => s + targetCentre[a]!),
+    matrix: record.matrix,
+    ...(record.elastic ? { displacement: elasticField(size, record.elastic) } : {}),
+  };
+  return (data, channels) => warp(data, spatial, channels, map);
 }

@@ -1,38 +1,16 @@
-import { checkChoice, checkNumber, OptionError } from "@semiseg/errors";
 import type { RandomSource } from "@semiseg/random";
 import type { AugmentOptions, PreparedCase } from "../types.js";
+import { drawIntensity } from "./draw-intensity.js";
+import { drawWarp } from "./draw-warp.js";
 import { type AxisMove, composeMoves, flipMove, identityMove, rot90Move } from "./move-axes.js";
-import type { IntensityChange, PatchRecord } from "./patch-record.js";
-
-/** Checks augmentation options for `dims` spatial axes. */
-export function checkAugment(options: AugmentOptions, dims: number): void {
-  const where = "augment";
-  checkChoice(where, "mode", options.mode ?? "independent", ["independent", "reference"]);
-  for (const a of [...(options.flipAxes ?? []), ...(options.rot90Axes ?? [])])
-    checkNumber(where, "flipAxes and rot90Axes", a, { integer: true, min: 0, max: dims - 1 });
-  if (options.rot90Axes && options.rot90Axes[0] === options.rot90Axes[1])
-    throw new OptionError(`${where}: rot90Axes must be two different axes, received [${options.rot90Axes.join(", ")}]`);
-  for (const name of [
-    "flipProbability",
-    "noiseProbability",
-    "brightnessProbability",
-    "gammaProbability",
-    "foregroundProbability",
-  ] as const)
-    if (options[name] !== undefined) checkNumber(where, name, options[name], { min: 0, max: 1 });
-  for (const name of ["noise", "brightness", "gamma"] as const) {
-    const range = options[name];
-    if (!range) continue;
-    for (const end of range) checkNumber(where, name, end, name === "gamma" ? { above: 0 } : { min: 0 });
-    if (range[0] > range[1])
-      throw new OptionError(`${where}: ${name} must be [low, high], received [${range.join(", ")}]`);
-  }
-}
+import type { PatchRecord } from "./patch-record.js";
 
 /**
  * Decides a random patch: where it lies, how its axes move, what happens to intensities. Every position of the crop is
  * equally likely, the last one included; axes shorter than the patch are padded with zeros on both sides, other axes
- * are not. Quarter turns choose the crop's sizes, so that the turned patch has `patchSize` whatever the plane.
+ * are not. Quarter turns choose the crop's sizes, so that the turned patch has `patchSize` whatever the plane. Rotation,
+ * scaling and elastic deformation look voxels up around the crop's centre, also beyond the crop. Switching one change on
+ * leaves the draws of the others as they were.
  *
  * @param options - false: the centre, unchanged.
  */
@@ -58,8 +36,9 @@ export function drawPatch(
     const uniform = place.integers(0, room + 1, 1)[0]!;
     return centre ? Math.min(room, Math.max(0, centre[a]! - Math.floor(size[a]! / 2))) : uniform;
   });
-  const intensity = options ? drawIntensity(options, random.fork("intensity")) : [];
-  return { start, size, permutation: move.permutation, flips: move.flips, intensity };
+  const warp = options ? drawWarp(options, prepared.spacing, random.fork("warp")) : null;
+  const intensity = options ? drawIntensity(options, rank, random.fork("intensity")) : [];
+  return { start, size, ...(warp ? { warp } : {}), permutation: move.permutation, flips: move.flips, intensity };
 }
 
 function drawMove(patchSize: readonly number[], options: AugmentOptions, random: RandomSource): AxisMove {
@@ -101,23 +80,4 @@ function foregroundVoxel(prepared: PreparedCase, options: AugmentOptions, random
     at = Math.floor(at / spatial[a]!);
   }
   return index;
-}
-
-/** Decides the intensity changes of a patch. */
-export function drawIntensity(options: AugmentOptions, random: RandomSource): IntensityChange[] {
-  const out: IntensityChange[] = [];
-  const between = ([low, high]: readonly [number, number]) => low + (high - low) * random.next();
-  // Every draw is made whether used or not, so that switching one change on leaves the others as they were.
-  for (const kind of ["brightness", "gamma", "noise"] as const) {
-    const range = options[kind];
-    const used = random.next() < (options[`${kind}Probability`] ?? 0.5);
-    const unit: readonly [number, number] = range ?? [1, 1];
-    const value = kind === "gamma" ? Math.exp(between([Math.log(unit[0]), Math.log(unit[1])])) : between(unit);
-    const seed = random.bits();
-    if (!range || !used) continue;
-    if (kind === "brightness") out.push({ kind, factor: value });
-    else if (kind === "gamma") out.push({ kind, exponent: value });
-    else out.push({ kind, deviation: value, seed });
-  }
-  return out;
 }

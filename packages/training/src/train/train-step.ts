@@ -56,11 +56,15 @@ function toTensors(batch: Batch): { readonly tensors: Tensor[]; readonly batch: 
   const labeled = slice(image, [0], [count]);
   const unlabeled = rest > 0 ? slice(image, [count], [rest]) : null;
   image.dispose();
+  // Labels are learned from the weak view; the strong one is for consistency on unlabelled items.
+  const first = (batch.image.length / batch.imageShape[0]!) * count;
+  const strong =
+    batch.strong && rest > 0 ? tensor(batch.strong.subarray(first), [rest, ...batch.imageShape.slice(1)]) : null;
   return {
-    tensors: [labels, labeled, ...(unlabeled ? [unlabeled] : [])],
+    tensors: [labels, labeled, ...(unlabeled ? [unlabeled] : []), ...(strong ? [strong] : [])],
     batch: {
       labeled: { image: labeled, labels, ids: batch.labeledIds },
-      unlabeled: unlabeled ? { image: unlabeled, ids: batch.unlabeledIds } : null,
+      unlabeled: unlabeled ? { image: unlabeled, ...(strong ? { strong } : {}), ids: batch.unlabeledIds } : null,
     },
   };
 }
