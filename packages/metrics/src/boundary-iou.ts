@@ -1,6 +1,7 @@
 import { checkNumber } from "@semiseg/errors";
-import { squaredDistances } from "./distance-transform.js";
+import { transformInto } from "./distance-transform.js";
 import { checkPair, type Mask, type MaskPair } from "./metric-input.js";
+import { sizeOf, spacingOf } from "./surface/box.js";
 
 /** Arguments of {@link boundaryIoU}. */
 export interface BoundaryIoUArguments extends MaskPair {
@@ -18,12 +19,13 @@ function band(mask: Mask, shape: readonly number[], spacing: readonly number[], 
   const inside = new Uint8Array(padded.reduce((a, b) => a * b, 1));
   for (let z = 0, i = 0; z < d; z++)
     for (let y = 0; y < h; y++) for (let x = 0, k = place(z, y); x < w; x++) inside[k++] = mask[i++]!;
-  const squared = squaredDistances((i) => inside[i] === 0, padded, spacing);
+  const distances = new Float32Array(inside.length);
+  transformInto(distances, inside, sizeOf(padded), spacingOf(spacing));
   const out = new Uint8Array(mask.length);
   for (let z = 0, i = 0; z < d; z++)
     for (let y = 0; y < h; y++)
       for (let x = 0, k = place(z, y); x < w; x++, k++, i++)
-        out[i] = inside[k] === 1 && Math.sqrt(squared[k]!) <= distance ? 1 : 0;
+        out[i] = inside[k] === 1 && distances[k]! <= Math.fround(distance) ? 1 : 0;
   return out;
 }
 

@@ -1,4 +1,7 @@
 import { checkGrid, checkMask, type Mask } from "./metric-input.js";
+import { boundingBox, grown, sizeOf, spacingOf } from "./surface/box.js";
+import { buildEnvelope, envelope } from "./surface/lower-envelope.js";
+import { eachSlice, type Size } from "./surface/squared-distances.js";
 
 /** Options of {@link distanceTransform}. */
 export interface DistanceTransformOptions {
@@ -6,75 +9,75 @@ export interface DistanceTransformOptions {
   readonly spacing?: readonly number[];
 }
 
-const FAR = 1e20;
-
 /**
- * Squared distance of every voxel to the nearest voxel where `isZero` holds, in float64: separable lower envelopes of
- * parabolas (Felzenszwalb and Huttenlocher, "Distance transforms of sampled functions", Theory of Computing 2012),
- * exact and linear in the number of voxels. {@link FAR} or more where no such voxel exists.
+ * Writes the distance to the nearest voxel that is 0 into `out`, for every voxel that is not; the others stay as they
+ * are. Infinity when no voxel is 0. Works on the bounding box of the mask only. The input is trusted.
  */
-export function squaredDistances(
-  isZero: (index: number) => boolean,
-  shape: readonly number[],
-  spacing: readonly number[],
-): Float64Array {
-  const size = shape.reduce((a, b) => a * b, 1);
-  const out = new Float64Array(size);
-  const last = shape.length - 1;
-  const [n, step] = [shape[last]!, spacing[last]!];
-  // Along the last axis two scans are enough.
-  for (let row = 0; row < size; row += n) {
-    let distance = FAR;
-    for (let i = 0; i < n; i++) {
-      distance = isZero(row + i) ? 0 : distance + step;
-      out[row + i] = distance;
-    }
-    distance = FAR;
-    for (let i = n - 1; i >= 0; i--) {
-      distance = out[row + i] === 0 ? 0 : distance + step;
-      const d = Math.min(out[row + i]!, distance);
-      out[row + i] = d >= FAR ? FAR : d * d;
-    }
-  }
-  let stride = n;
-  for (let axis = last - 1; axis >= 0; axis--) {
-    envelope(out, shape[axis]!, stride, spacing[axis]!);
-    stride *= shape[axis]!;
-  }
-  return out;
+export function transformInto(out: Float32Array, mask: Uint8Array, image: Size, spacing: readonly number[]): void {
+  const found = boundingBox(mask, image);
+  if (!found) return;
+  // Outside the box every voxel is 0; one of margin is enough to see it.
+  const { low, size } = grown(found, 1, image);
+  const [d, h, w] = size;
+  const place = (z: number, y: number): number => ((z + low[0]) * image[1] + y + low[1]) * image[2] + low[2];
+  const seeds = new Uint8Array(d * h * w);
+  const filled = new Uint8Array(d);
+  for (let z = 0, k = 0; z < d; z++)
+    for (let y = 0; y < h; y++)
+      for (let x = 0, i = place(z, y); x < w; x++) {
+        if (mask[i++] === 0) seeds[k++] = 1;
+        else {
+          k++;
+          filled[z] = 1;
+        }
+      }
+  const line = envelope(w, spacing[2]!);
+  eachSlice(
+    seeds,
+    size,
+    spacing,
+    (z) => filled[z] === 1,
+    (z, squared) => {
+      for (let y = 0, row = 0; y < h; y++, row += w)
+        alongRow(out, place(z, y), seeds, (z * h + y) * w, squared, row, w, line);
+    },
+  );
 }
 
-/** Minimum over j of `f[j] + (spacing (i - j))^2` along one axis, in place. */
-function envelope(values: Float64Array, n: number, stride: number, spacing: number): void {
-  const f = new Float64Array(n);
-  const apex = new Int32Array(n);
-  const border = new Float64Array(n + 1);
-  const weight = spacing * spacing;
-  for (let block = 0; block < values.length; block += n * stride)
-    for (let column = block; column < block + stride; column++) {
-      let count = 0;
-      for (let i = 0; i < n; i++) {
-        const v = values[column + i * stride]!;
-        f[i] = v;
-        if (v >= FAR) continue;
-        // Where this parabola passes below the one on top of the stack.
-        let from = Number.NEGATIVE_INFINITY;
-        while (count > 0) {
-          const j = apex[count - 1]!;
-          from = (v - f[j]! + weight * (i * i - j * j)) / (2 * weight * (i - j));
-          if (from > border[count - 1]!) break;
-          count--;
-        }
-        border[count] = count === 0 ? Number.NEGATIVE_INFINITY : from;
-        apex[count++] = i;
-      }
-      if (count === 0) continue;
-      for (let i = 0, k = 0; i < n; i++) {
-        while (k + 1 < count && border[k + 1]! < i) k++;
-        const d = i - apex[k]!;
-        values[column + i * stride] = f[apex[k]!]! + weight * d * d;
+/** Distances of one row, by the lower envelope along it. */
+function alongRow(
+  out: Float32Array,
+  to: number,
+  seeds: Uint8Array,
+  from: number,
+  squared: Float64Array,
+  row: number,
+  w: number,
+  line: ReturnType<typeof envelope>,
+): void {
+  const { apex, border, height, spacing } = line;
+  for (let x = 0; x < w; ) {
+    if (seeds[from + x] === 1) {
+      x++;
+      continue;
+    }
+    // Between two seeds the row is on its own.
+    const first = x > 0 ? x - 1 : 0;
+    let last = x;
+    while (last < w - 1 && seeds[from + last] === 0) last++;
+    const count = buildEnvelope(line, squared, row, first, last);
+    if (count === 0) out.fill(Number.POSITIVE_INFINITY, to + x, to + last + 1);
+    for (let p = 0; p < count; p++) {
+      const end = p + 1 < count ? border[p + 1]! : last;
+      const at = apex[p]!;
+      const base = height[p]!;
+      for (; x <= end; x++) {
+        const along = (x - at) * spacing;
+        out[to + x] = Math.sqrt(base + along * along);
       }
     }
+    x = last + 1;
+  }
 }
 
 /**
@@ -91,7 +94,8 @@ export function distanceTransform(
   options: DistanceTransformOptions = {},
 ): Float32Array {
   const spacing = checkGrid("distanceTransform", shape, options.spacing);
-  checkMask("distanceTransform", "mask", mask, shape);
-  const squared = squaredDistances((i) => mask[i] === 0, shape, spacing);
-  return Float32Array.from(squared, (d) => (d >= FAR ? Number.POSITIVE_INFINITY : Math.sqrt(d)));
+  const bytes = checkMask("distanceTransform", "mask", mask, shape);
+  const out = new Float32Array(bytes.length);
+  transformInto(out, bytes, sizeOf(shape), spacingOf(spacing));
+  return out;
 }

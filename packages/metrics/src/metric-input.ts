@@ -1,6 +1,9 @@
-import { checkChoice, checkNumber, DataError, OptionError, ShapeError } from "@semiseg/errors";
+import { checkChoice, checkNumber, DataError, ShapeError } from "@semiseg/errors";
 
-/** How distances are defined: `medpy` (the field's tables), `monai`, or `deepmind`, which this version refuses. */
+/**
+ * How distances are defined: as `medpy` (the field's tables), as `monai`, or by area as in `deepmind`'s
+ * surface-distance.
+ */
 export type Dialect = "medpy" | "monai" | "deepmind";
 
 /** What a distance is when one mask is empty: NaN, the image diagonal, or 0 (what older scripts report). */
@@ -39,34 +42,82 @@ export function checkGrid(where: string, shape: readonly number[], spacing?: rea
   return grid;
 }
 
-/** Throws unless `mask` has one value per voxel, each 0 or 1. */
-export function checkMask(where: string, argument: string, mask: Mask, shape: readonly number[]): void {
+/** Throws unless `mask` has one value per voxel, each 0 or 1; returns it as bytes (itself where it holds bytes). */
+export function checkMask(where: string, argument: string, mask: Mask, shape: readonly number[]): Uint8Array {
+  return checkLabels(where, argument, mask, shape, 2, "0 and 1 only") as Uint8Array;
+}
+
+/**
+ * Throws unless `labels` has one integer per voxel, each from 0 to `numClasses - 1`.
+ *
+ * @returns itself where it is a byte array, else a copy as bytes, or as 32-bit integers for more than 256 classes.
+ */
+export function checkLabels(
+  where: string,
+  argument: string,
+  labels: Mask,
+  shape: readonly number[],
+  numClasses: number,
+  allowed = `classes 0 to ${numClasses - 1}`,
+): Uint8Array | Int32Array {
   const size = shape.reduce((a, b) => a * b, 1);
-  if (mask === null || typeof mask !== "object" || mask.length !== size)
+  if (labels === null || typeof labels !== "object" || labels.length !== size)
     throw new ShapeError(
-      `${where}: ${argument} must have ${size} values for shape [${shape.join(", ")}], received ${mask?.length ?? String(mask)}`,
+      `${where}: ${argument} must have ${size} values for shape [${shape.join(", ")}], received ${labels?.length ?? String(labels)}`,
     );
-  for (let i = 0; i < size; i++)
-    if (mask[i] !== 0 && mask[i] !== 1)
-      throw new DataError(`${where}: ${argument} must hold 0 and 1 only, received ${String(mask[i])} at index ${i}`);
+  if (labels instanceof Uint8Array && largestOf(labels, numClasses) < numClasses) return labels;
+  const copy = numClasses <= 256 ? new Uint8Array(size) : new Int32Array(size);
+  for (let i = 0; i < size; i++) {
+    const v = labels[i]!;
+    if (!(Number.isInteger(v) && v >= 0 && v < numClasses))
+      throw new DataError(`${where}: ${argument} must hold ${allowed}, received ${String(v)} at index ${i}`);
+    copy[i] = v;
+  }
+  return copy;
+}
+
+/** The largest byte; for two classes their union, four at a time, which is less than 2 just when the largest is. */
+function largestOf(bytes: Uint8Array, numClasses: number): number {
+  let [largest, i] = [0, 0];
+  if (numClasses === 2 && bytes.byteOffset % 4 === 0) {
+    const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+    let union = 0;
+    for (let k = 0; k < words.length; k++) union |= words[k]!;
+    if ((union & 0xfefefefe) !== 0) return 255;
+    i = words.length << 2;
+  }
+  for (; i < bytes.length; i++) if (bytes[i]! > largest) largest = bytes[i]!;
+  return largest;
 }
 
 /** Checks both masks and the grid; returns the spacing. */
-export function checkPair(where: string, { yTrue, yPred, shape, spacing }: MaskPair): readonly number[] {
+export function checkPair(where: string, pair: MaskPair): readonly number[] {
+  return checkedPair(where, pair).spacing;
+}
+
+/** Checks both masks and the grid; returns them with the masks as bytes and the spacing filled in. */
+export function checkedPair(
+  where: string,
+  { yTrue, yPred, shape, spacing }: MaskPair,
+): {
+  readonly yTrue: Uint8Array;
+  readonly yPred: Uint8Array;
+  readonly shape: readonly number[];
+  readonly spacing: readonly number[];
+} {
   const grid = checkGrid(where, shape, spacing);
-  checkMask(where, "yTrue", yTrue, shape);
-  checkMask(where, "yPred", yPred, shape);
-  return grid;
+  return {
+    yTrue: checkMask(where, "yTrue", yTrue, shape),
+    yPred: checkMask(where, "yPred", yPred, shape),
+    shape,
+    spacing: grid,
+  };
 }
 
 /** Checks the distance options and fills in the defaults. */
 export function distanceOptions(where: string, options: DistanceOptions): Required<DistanceOptions> {
   const { dialect = "medpy", empty = "nan" } = options;
   checkChoice(where, "dialect", dialect, ["medpy", "monai", "deepmind"]);
-  if (dialect === "deepmind")
-    throw new OptionError(
-      `${where}: the dialect 'deepmind' (area-weighted surface elements) is not in this version: use 'medpy' or 'monai'`,
-    );
   checkChoice(where, "empty", empty, ["nan", "worst", "best"]);
   return { dialect, empty };
 }

@@ -1,4 +1,4 @@
-import { checkPair, type Mask, type MaskPair } from "./metric-input.js";
+import { checkedPair, type MaskPair } from "./metric-input.js";
 
 /** Voxel counts of a pair of masks. */
 export interface Counts {
@@ -7,11 +7,15 @@ export interface Counts {
   readonly prediction: number;
 }
 
-/** Counts without checks. */
-export function countsOf(yTrue: Mask, yPred: Mask): Counts {
-  let [both, truth, prediction] = [0, 0, 0];
+/** Checks a pair of masks and counts its voxels. */
+export function countsOf(where: string, pair: MaskPair): Counts {
+  const { yTrue, yPred } = checkedPair(where, pair);
+  let both = 0;
+  let truth = 0;
+  let prediction = 0;
   for (let i = 0; i < yTrue.length; i++) {
-    const [t, p] = [yTrue[i]!, yPred[i]!];
+    const t = yTrue[i]!;
+    const p = yPred[i]!;
     truth += t;
     prediction += p;
     both += t & p;
@@ -33,18 +37,15 @@ export const relativeVolumeOf = ({ truth, prediction }: Counts): number =>
 
 /** Dice coefficient, `2 |T and P| / (|T| + |P|)`, in [0, 1]; 1 when both masks are empty, 0 when one is. */
 export function dice(pair: MaskPair): number {
-  checkPair("dice", pair);
-  return diceOf(countsOf(pair.yTrue, pair.yPred));
+  return diceOf(countsOf("dice", pair));
 }
 
 /** Jaccard index (intersection over union), in [0, 1]; 1 when both masks are empty, 0 when one is. */
 export function jaccard(pair: MaskPair): number {
-  checkPair("jaccard", pair);
-  return jaccardOf(countsOf(pair.yTrue, pair.yPred));
+  return jaccardOf(countsOf("jaccard", pair));
 }
 
 /** Relative volume difference `(|P| - |T|) / |T|`: negative for too small a prediction. Infinity when only the truth is empty. */
 export function relativeVolumeDifference(pair: MaskPair): number {
-  checkPair("relativeVolumeDifference", pair);
-  return relativeVolumeOf(countsOf(pair.yTrue, pair.yPred));
+  return relativeVolumeOf(countsOf("relativeVolumeDifference", pair));
 }

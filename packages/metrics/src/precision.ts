@@ -1,4 +1,4 @@
-import { checkPair, type MaskPair } from "./metric-input.js";
+import type { MaskPair } from "./metric-input.js";
 import { type Counts, countsOf } from "./overlap.js";
 
 /** From counts: see {@link precision}. */
@@ -7,6 +7,5 @@ export const precisionOf = ({ both, truth, prediction }: Counts): number =>
 
 /** Share of the prediction that is true, `|T and P| / |P|`, in [0, 1]; 1 when both masks are empty, 0 when one is. */
 export function precision(pair: MaskPair): number {
-  checkPair("precision", pair);
-  return precisionOf(countsOf(pair.yTrue, pair.yPred));
+  return precisionOf(countsOf("precision", pair));
 }

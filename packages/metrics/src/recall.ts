@@ -1,4 +1,4 @@
-import { checkPair, type MaskPair } from "./metric-input.js";
+import type { MaskPair } from "./metric-input.js";
 import { type Counts, countsOf } from "./overlap.js";
 
 /** From counts: see {@link recall}. */
@@ -10,6 +10,5 @@ export const recallOf = ({ both, truth, prediction }: Counts): number =>
  * is.
  */
 export function recall(pair: MaskPair): number {
-  checkPair("recall", pair);
-  return recallOf(countsOf(pair.yTrue, pair.yPred));
+  return recallOf(countsOf("recall", pair));
 }

@@ -1,4 +1,4 @@
-import { checkPair, type MaskPair } from "./metric-input.js";
+import type { MaskPair } from "./metric-input.js";
 import { type Counts, countsOf } from "./overlap.js";
 
 /** From counts and the number of voxels: see {@link specificity}. */
@@ -10,6 +10,5 @@ export const specificityOf = ({ both, truth, prediction }: Counts, voxels: numbe
  * It grows with the field of view: compare it within one protocol only.
  */
 export function specificity(pair: MaskPair): number {
-  checkPair("specificity", pair);
-  return specificityOf(countsOf(pair.yTrue, pair.yPred), pair.yTrue.length);
+  return specificityOf(countsOf("specificity", pair), pair.yTrue.length);
 }

@@ -12,18 +12,8 @@ import {
 } from "@semiseg/metrics";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { ball, mm, shape } from "./helpers.js";
 
-const shape = [16, 48, 48];
-const mm = [3, 1, 1];
-/** Voxels within `radius` mm of a voxel. */
-const ball = (radius: number, at: readonly number[]): Uint8Array => {
-  const mask = new Uint8Array(16 * 48 * 48);
-  for (let z = 0, i = 0; z < 16; z++)
-    for (let y = 0; y < 48; y++)
-      for (let x = 0; x < 48; x++, i++)
-        if ((3 * (z - at[0]!)) ** 2 + (y - at[1]!) ** 2 + (x - at[2]!) ** 2 <= radius ** 2) mask[i] = 1;
-  return mask;
-};
 const yTrue = ball(12, [8, 24, 24]);
 const yPred = ball(10, [8, 26, 25]);
 const island = yPred.slice();
@@ -209,13 +199,23 @@ describe("malformed calls", () => {
       (v: unknown) => ({ spacing: [1, v], bad: !(typeof v === "number" && v > 0 && Number.isFinite(v)) }),
       (v: unknown) => ({ empty: v, bad: v !== undefined }),
       (v: unknown) => ({ dialect: v, bad: v !== undefined }),
+      (v: unknown) => ({ yPred: [0, 1, v, 0], bad: v !== 0 && v !== 1 }),
+      (v: unknown) => ({
+        percentile: v,
+        tolerance: v,
+        symmetric: v,
+        bad: v !== undefined && v !== 0 && v !== 0.5 && v !== 2,
+      }),
+      () => ({ shape: [0, 4], yTrue: [], yPred: [], bad: true }),
+      () => ({ yTrue: [1, 0, 0], bad: true }),
+      () => ({ shape: [2, 2, 1], spacing: [1, 1], bad: true }),
     ];
-    const metrics = [
-      hausdorffDistance,
-      averageSurfaceDistance,
-      (a: object) => normalizedSurfaceDice({ ...a, tolerance: 1 } as never),
-      (a: object) => evaluateCase({ ...a, numClasses: 2 } as never),
-    ];
+    const metrics = (["medpy", "monai", "deepmind"] as const).flatMap((dialect) => [
+      (a: object) => hausdorffDistance({ dialect, ...a } as never),
+      (a: object) => averageSurfaceDistance({ dialect, ...a } as never),
+      (a: object) => normalizedSurfaceDice({ tolerance: 1, dialect, ...a } as never),
+      (a: object) => evaluateCase({ numClasses: 2, dialect, ...a } as never),
+    ]);
     fc.assert(
       fc.property(junk, fc.nat(faults.length - 1), fc.nat(metrics.length - 1), (value, fault, metric) => {
         const { bad, ...change } = faults[fault]!(value);
