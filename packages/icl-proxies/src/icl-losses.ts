@@ -1,17 +1,6 @@
 import { checkNumber, checkShape, OptionError, ShapeError } from "@semiseg/errors";
-import { diceCrossEntropyLoss, diceLoss } from "@semiseg/losses";
-import { resizeLinear, stopGradient } from "@semiseg/nn";
-import {
-  addN,
-  div,
-  type Scalar,
-  scalar,
-  softmax,
-  squaredDifference,
-  sum,
-  type Tensor,
-  tidy,
-} from "@tensorflow/tfjs-core";
+import { type Scalar, scalar, type Tensor } from "@tensorflow/tfjs-core";
+import { checkMaps, predictionConsistencyLoss, proxyConsistencyLoss, proxySupervisionLoss } from "./proxy-losses.js";
 
 /** Arguments of {@link iclLosses}. */
 export interface IclLossesArguments {
@@ -39,10 +28,6 @@ export interface IclLosses {
   readonly consistency: Scalar;
 }
 
-/** Linear Dice against a soft target, mean over all classes (background included). */
-const softDice = (target: Tensor, logits: Tensor): Scalar =>
-  diceLoss(target, softmax(logits), { squaredPred: false, includeBackground: true });
-
 /**
  * ICL's three losses on proxy maps, each averaged over scales: supervised cross-entropy + Dice of the labelled maps
  * (resized to the labels), linear Dice of the consistent maps with the decoder's prediction, mean squared difference of
@@ -59,31 +44,14 @@ export function iclLosses(args: IclLossesArguments): IclLosses {
     throw new ShapeError(
       `iclLosses: unlabeledProxyMaps and unlabeledConsistentMaps must have the same scales, received ${unlabeledProxyMaps.length} and ${unlabeledConsistentMaps.length}`,
     );
-  const size = labels.shape.slice(1);
-  for (const [i, map] of [...labeledProxyMaps, ...unlabeledConsistentMaps].entries())
-    if (map.rank !== labels.rank + 1 || map.shape.at(-1) !== numClasses)
-      throw new ShapeError(
-        `iclLosses: maps must be logits [N, ...s, ${numClasses}], received [${map.shape.join(", ")}] (map ${i})`,
-      );
+  checkMaps("iclLosses", [...labeledProxyMaps, ...unlabeledConsistentMaps], labels.rank + 1, numClasses);
   for (const [i, map] of unlabeledConsistentMaps.entries())
     checkShape("iclLosses", `unlabeledProxyMaps[${i}]`, unlabeledProxyMaps[i]!, map.shape);
-  const { proxy, unsupervised, consistency } = tidy(() => {
-    const average = (losses: Tensor[]): Scalar =>
-      losses.length === 0 ? scalar(0) : (div(addN(losses), losses.length) as Scalar);
-    const both = { crossEntropyWeight: 1, diceWeight: 1, includeBackground: true };
-    const target = unlabeledLogits ? stopGradient(softmax(unlabeledLogits)) : null;
-    return {
-      proxy: average(labeledProxyMaps.map((map) => diceCrossEntropyLoss(labels, resizeLinear(map, size), both))),
-      unsupervised: average(
-        target ? unlabeledConsistentMaps.map((map) => softDice(target, resizeLinear(map, size))) : [],
-      ),
-      consistency: average(
-        unlabeledConsistentMaps.map((map, i) => {
-          const squares = squaredDifference(softmax(map), stopGradient(softmax(unlabeledProxyMaps[i]!)));
-          return div(sum(squares), squares.size);
-        }),
-      ),
-    };
-  });
-  return { proxy, unsupervised, consistency };
+  const none = unlabeledConsistentMaps.length === 0;
+  return {
+    proxy: proxySupervisionLoss(labels, labeledProxyMaps),
+    unsupervised:
+      none || !unlabeledLogits ? scalar(0) : predictionConsistencyLoss(unlabeledLogits, unlabeledConsistentMaps),
+    consistency: none ? scalar(0) : proxyConsistencyLoss(unlabeledProxyMaps, unlabeledConsistentMaps),
+  };
 }

@@ -6,6 +6,7 @@ export * from "./custom.js";
 export { type CustomTerm, type CustomTermName, type CustomTermOptions, customTermNames } from "./custom-terms.js";
 export * from "./dtc.js";
 export * from "./ducisc.js";
+export * from "./icl.js";
 export * from "./mc-net.js";
 export * from "./mean-teacher.js";
 export * from "./network-of.js";
