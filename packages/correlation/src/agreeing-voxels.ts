@@ -3,41 +3,72 @@ import {
   argMax,
   cast,
   equal,
-  logicalAnd,
+  exp,
+  greater,
   max,
+  maximum,
+  reciprocal,
   reshape,
   scalar,
+  slice,
   softmax,
+  sub,
   type Tensor,
   tidy,
+  unstack,
   where,
 } from "@tensorflow/tfjs-core";
 
-/** Voxels on which two networks agree, as rows. */
+/** Largest number of classes that is gone through one by one. */
+const FEW = 8;
+
+/** int32 `[R]`: the class with the largest logit, the first one of equals; `logits` `[R, C]`. */
+function predictedClass(logits: Tensor): Tensor {
+  if (logits.shape[1]! > FEW) return cast(argMax(logits, -1), "int32");
+  // Engines are slow at reducing rows of a few numbers; whole columns are quick.
+  const [first, ...others] = unstack(logits, 1) as [Tensor, ...Tensor[]];
+  let best = first;
+  let classes: Tensor = scalar(0, "int32");
+  for (const [i, own] of others.entries()) {
+    classes = where(greater(own, best), scalar(i + 1, "int32"), classes);
+    best = maximum(own, best);
+  }
+  return classes;
+}
+
+/** `[R]`: the largest probability of each row. */
+function confidence(logits: Tensor): Tensor {
+  if (logits.shape[1]! > FEW) return max(softmax(logits), -1);
+  const columns = unstack(logits, 1);
+  const best = columns.reduce((a, b) => maximum(a, b));
+  return reciprocal(columns.map((own) => exp(sub(own, best))).reduce((a, b) => a.add(b)));
+}
+
+/** What two networks say of the same batch, in host memory. */
 export interface AgreeingVoxels {
-  /** int32 `[R]`: the common class, or -1 where the networks (or the labels) differ. */
-  readonly labels: Tensor;
-  /** `[R]`: the largest probability of the first network. */
-  readonly scores: Tensor;
+  /** For each voxel of the batch the class that both predict, or -1 where they differ. */
+  readonly classes: Int32Array;
+  /** The first network's largest probability, of the voxels from `from` on. */
+  readonly scores: Float32Array;
 }
 
 /**
- * Where both networks predict the same class and, with `labels`, the right one. No gradient.
+ * Where two networks predict the same class, and how sure the first one is. No gradient.
  *
  * @param logitsV - `[N,...S,C]` of the vanilla network.
  * @param logitsA - of the auxiliary one.
- * @param labels - int32 `[N,...S]`.
+ * @param from - scores are wanted of the voxels from this one on.
  */
-export function agreeingVoxels(logitsV: Tensor, logitsA: Tensor, labels?: Tensor): AgreeingVoxels {
+export function agreeingVoxels(logitsV: Tensor, logitsA: Tensor, from: number): AgreeingVoxels {
   return withoutGradient(() =>
     tidy(() => {
-      const [v, a] = [logitsV, logitsA].map((logits) => reshape(cast(argMax(logits, -1), "int32"), [-1])) as [
-        Tensor,
-        Tensor,
-      ];
-      const same = equal(v, a);
-      const kept = labels ? logicalAnd(same, equal(v, reshape(labels, [-1]))) : same;
-      return { labels: where(kept, v, scalar(-1, "int32")), scores: reshape(max(softmax(logitsV), -1), [-1]) };
+      const width = logitsV.shape.at(-1)!;
+      const rows = logitsV.size / width;
+      const v = reshape(logitsV, [rows, width]);
+      const own = predictedClass(v);
+      const classes = where(equal(own, predictedClass(reshape(logitsA, [rows, width]))), own, scalar(-1, "int32"));
+      const scored = rows > from ? confidence(slice(v, [from, 0], [rows - from, width])).dataSync() : [];
+      return { classes: classes.dataSync() as Int32Array, scores: scored as Float32Array };
     }),
   );
 }

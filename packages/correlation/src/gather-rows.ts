@@ -13,14 +13,11 @@ import {
  * Rows of `x` `[R, E]`. Each row is asked for once, so the gradient is a scatter; tfjs's own is a sum over segments that
  * some engines compute with one operation per row of `x`.
  */
-export function gatherRows(x: Tensor, rows: readonly number[]): Tensor2D {
-  const pick = customGrad((input) => {
-    const index = tensor1d([...rows], "int32");
-    return {
-      value: gather(input as Tensor, index),
-      gradFunc: (dy: Tensor) =>
-        tidy(() => scatterND(reshape(tensor1d([...rows], "int32"), [-1, 1]), dy, x.shape as [number, number])),
-    };
-  });
+export function gatherRows(x: Tensor, rows: Int32Array): Tensor2D {
+  const pick = customGrad((input) => ({
+    value: gather(input as Tensor, tensor1d(rows, "int32")),
+    gradFunc: (dy: Tensor) =>
+      tidy(() => scatterND(reshape(tensor1d(rows, "int32"), [-1, 1]), dy, x.shape as [number, number])),
+  }));
   return tidy(() => pick(x)) as Tensor2D;
 }

@@ -1,7 +1,7 @@
 import { CheckpointError, checkNumber, DataError, ShapeError } from "@semiseg/errors";
 import type { RandomStream } from "@semiseg/nn";
 import { type Tensor, tensor2d } from "@tensorflow/tfjs-core";
-import { rowsByClass, thinRows } from "./rows-by-class.js";
+import { joinRows, rowsByClass, thinRows } from "./rows-by-class.js";
 
 /** Options of {@link LabeledMemoryBank}. */
 export interface LabeledMemoryBankOptions {
@@ -103,7 +103,9 @@ export class LabeledMemoryBank {
     const rows = rowsByClass(classes, this.numClasses).map((row) => thinRows(row, this.capacityPerClass));
     const values = embeddings.dataSync();
     const stored = new Float32Array(sumOf(rows.map((row) => row.length)) * width);
-    for (const [k, i] of rows.flat().entries()) stored.set(values.subarray(i * width, (i + 1) * width), k * width);
+    joinRows(rows).forEach((i, k) => {
+      stored.set(values.subarray(i * width, (i + 1) * width), k * width);
+    });
     this.#slots.set(scanId, { embeddings: stored, counts: rows.map((row) => row.length) });
   }
 

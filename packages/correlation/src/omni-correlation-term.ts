@@ -3,14 +3,13 @@ import { type StepContext, sigmoidRampUp, type Term } from "@semiseg/method";
 import { type Layer, type Module, moduleOf, type NetworkOutput, type RandomStream, withoutGradient } from "@semiseg/nn";
 import { add, div, mul, reshape, type Scalar, sum, type Tensor, tensor1d, tensor2d, tidy } from "@tensorflow/tfjs-core";
 import { agreeingVoxels } from "./agreeing-voxels.js";
-import { correlationMatrix } from "./correlation-matrix.js";
+import { correlationLoss } from "./correlation-loss.js";
 import { embeddingHead } from "./embedding-head.js";
 import { gatherRows } from "./gather-rows.js";
 import { LabeledMemoryBank, type LabeledMemoryBankOptions } from "./labeled-memory-bank.js";
 import { memoryBankState } from "./memory-bank-state.js";
-import { omniCorrelationConsistency } from "./omni-correlation-consistency.js";
-import { rowsByClass, thinRows } from "./rows-by-class.js";
-import { topConfident } from "./top-confident.js";
+import { joinRows, rowsByClass, thinRows } from "./rows-by-class.js";
+import { selectRows } from "./select-rows.js";
 
 /** Options of {@link omniCorrelationTerm}. */
 export interface OmniCorrelationTermOptions extends LabeledMemoryBankOptions {
@@ -131,14 +130,16 @@ export function omniCorrelationTerm(options: OmniCorrelationTermOptions): OmniCo
     }
   };
 
-  /** Writes the labelled voxels that both networks classify correctly. */
-  const remember = (context: StepContext, v: NetworkOutput, a: NetworkOutput): void => {
+  /** Writes the labelled voxels that both networks classify correctly; `classes` are those they agree on. */
+  const remember = (context: StepContext, classes: Int32Array, v: NetworkOutput, a: NetworkOutput): void => {
     const { labels, ids } = context.labeled;
-    const correct = agreeingVoxels(v.logits, a.logits, labels).labels.dataSync();
+    const truth = labels.dataSync();
+    const correct = classes.slice(0, truth.length);
+    for (let i = 0; i < correct.length; i++) if (correct[i] !== truth[i]) correct[i] = -1;
     const voxels = labels.size / ids.length;
     for (const [i, id] of ids.entries()) {
-      const classes = correct.subarray(i * voxels, (i + 1) * voxels);
-      const kept = rowsByClass(classes, numClasses).flatMap((row) => thinRows(row, bank.capacityPerClass));
+      const own = correct.subarray(i * voxels, (i + 1) * voxels);
+      const kept = joinRows(rowsByClass(own, numClasses).map((rows) => thinRows(rows, bank.capacityPerClass)));
       if (kept.length === 0) {
         bank.write(id, tensor2d([], [0, width]), tensor1d([], "int32"));
         continue;
@@ -148,25 +149,19 @@ export function omniCorrelationTerm(options: OmniCorrelationTermOptions): OmniCo
         heads.student.remember(gatherRows(embeddingRows(context, "student", v), rows)),
         heads.auxiliary.remember(gatherRows(embeddingRows(context, "auxiliary", a), rows)),
       ];
-      const own = tensor1d(
-        kept.map((row) => classes[row]!),
-        "int32",
+      bank.write(
+        id,
+        div(add(fromV, fromA), 2),
+        tensor1d(
+          kept.map((row) => own[row]!),
+          "int32",
+        ),
       );
-      bank.write(id, div(add(fromV, fromA), 2), own);
     }
     context.log(
       `${name}/memory`,
       bank.counts.reduce((x, y) => x + y, 0),
     );
-  };
-
-  /** The rows of the loss, and the rows that the heads see. */
-  const select = (v: NetworkOutput, a: NetworkOutput): { chosen: number[]; seen: number[] } => {
-    const { labels, scores } = agreeingVoxels(v.logits, a.logits);
-    const best = topConfident({ scores, labels, numClasses, limit: rowsPerClass });
-    const chosen = best.filter((rows) => rows.length >= 2).flat();
-    if (!parity) return { chosen, seen: chosen };
-    return { chosen, seen: [...labels.dataSync().entries()].flatMap(([row, c]) => (c >= 0 ? [row] : [])) };
   };
 
   return {
@@ -185,28 +180,28 @@ export function omniCorrelationTerm(options: OmniCorrelationTermOptions): OmniCo
       checkChannels(context);
       const { student, auxiliary } = context;
       return tidy(() => {
-        // Both passes are asked for here, with gradient, before the memory reads them without.
-        const [v, a] = [student.labeled(), auxiliary.labeled()];
+        // Whole passes: rows of them are picked out, halves need not be.
+        const [v, a] = [student.all(), auxiliary.all()];
+        const from = context.labeled.labels.size;
+        const agreeing = agreeingVoxels(v.logits, a.logits, from);
         const first = !visited.has(context);
         visited.add(context);
-        if (first) withoutGradient(() => remember(context, v, a));
-        const nothing = (output: NetworkOutput): Scalar => mul(sum(output.logits), 0) as Scalar;
-        if (!context.unlabeled) return nothing(v);
-        const [queryV, queryA] = [student.unlabeled(), auxiliary.unlabeled()];
+        if (first) withoutGradient(() => remember(context, agreeing.classes, v, a));
+        const nothing = (): Scalar => mul(sum(v.logits), 0) as Scalar;
+        if (!context.unlabeled) return nothing();
         const memories = bank.sample(context.random(name));
-        const { chosen, seen } = select(queryV, queryA);
+        const { chosen, seen, places } = selectRows({ ...agreeing, from, numClasses, limit: rowsPerClass, parity });
         context.log(`${name}/rows`, chosen.length);
-        if (chosen.length === 0 || memories.every((memory) => memory === null)) return nothing(queryV);
-        const correlation = (role: "student" | "auxiliary", output: NetworkOutput): Tensor => {
+        if (chosen.length === 0 || memories.every((memory) => memory === null)) return nothing();
+        const queries = (role: "student" | "auxiliary", output: NetworkOutput): Tensor => {
           const asked = heads[role].ask(gatherRows(embeddingRows(context, role, output), seen), first);
-          if (!parity) return correlationMatrix(asked, memories, { temperature });
-          const position = new Map(seen.map((row, i) => [row, i]));
-          const rows = chosen.map((row) => position.get(row)!);
-          return correlationMatrix(gatherRows(asked, rows), memories, { temperature });
+          return places ? gatherRows(asked, places) : asked;
         };
-        return omniCorrelationConsistency({
-          correlationV: correlation("student", queryV),
-          correlationA: correlation("auxiliary", queryA),
+        return correlationLoss({
+          queriesV: queries("student", v),
+          queriesA: queries("auxiliary", a),
+          memories,
+          temperature,
           detachTarget,
         });
       });

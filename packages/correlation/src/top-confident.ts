@@ -1,5 +1,6 @@
 import { checkNumber, checkRank, ShapeError } from "@semiseg/errors";
-import type { Tensor } from "@tensorflow/tfjs-core";
+import { cast, type Tensor, tidy } from "@tensorflow/tfjs-core";
+import { highestRows } from "./highest-rows.js";
 import { rowsByClass } from "./rows-by-class.js";
 
 /** Arguments of {@link topConfident}. */
@@ -23,18 +24,6 @@ export function topConfident(args: TopConfidentArguments): number[][] {
     );
   checkNumber("topConfident", "numClasses", numClasses, { integer: true, min: 1 });
   checkNumber("topConfident", "limit", limit, { integer: true, min: 1 });
-  const values = scores.dataSync();
-  return rowsByClass(labels.dataSync(), numClasses).map((row) => {
-    const best = row.length > limit ? highest(row, values, limit) : row;
-    return best.sort((a, b) => values[b]! - values[a]! || a - b);
-  });
-}
-
-/** The rows of the `limit` highest values, ties in order: a numeric sort of the values alone is far faster than one of rows. */
-function highest(row: readonly number[], values: ArrayLike<number>, limit: number): number[] {
-  const sorted = Float32Array.from(row, (i) => values[i]!).sort();
-  const threshold = sorted[sorted.length - limit]!;
-  const above = row.filter((i) => values[i]! > threshold);
-  const tied = row.filter((i) => values[i]! === threshold).slice(0, limit - above.length);
-  return [...above, ...tied];
+  const values = tidy(() => cast(scores, "float32").dataSync()) as Float32Array;
+  return highestRows(rowsByClass(labels.dataSync(), numClasses), values, limit).map((rows) => Array.from(rows));
 }

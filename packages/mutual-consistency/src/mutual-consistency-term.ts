@@ -1,7 +1,8 @@
 import { checkChoice, checkNumber } from "@semiseg/errors";
 import { type StepContext, sigmoidRampUp, type Term } from "@semiseg/method";
-import { addN, type Scalar, softmax, type Tensor, tidy } from "@tensorflow/tfjs-core";
-import { type MutualConsistencyOptions, mutualConsistencyLoss } from "./mutual-consistency-loss.js";
+import type { Tensor } from "@tensorflow/tfjs-core";
+import { consistencyOfLogits } from "./consistency-of-logits.js";
+import type { MutualConsistencyOptions } from "./mutual-consistency-loss.js";
 
 /** Options of {@link mutualConsistencyTerm}. */
 export interface MutualConsistencyTermOptions extends MutualConsistencyOptions {
@@ -38,13 +39,7 @@ export function mutualConsistencyTerm(options: MutualConsistencyTermOptions = {}
     weight: (step, maxSteps) => weight * sigmoidRampUp(step, rampLength ?? maxSteps),
     loss: (context) => {
       const outputs = outputsOf(context, between);
-      return tidy(() => {
-        const probs = outputs.map((logits) => softmax(logits));
-        const pairs = probs.flatMap((a, i) =>
-          probs.slice(i + 1).map((b) => mutualConsistencyLoss(a, b, { temperature, detachTargets })),
-        );
-        return (pairs.length === 1 ? pairs[0]! : addN(pairs)) as Scalar;
-      });
+      return consistencyOfLogits(outputs, { temperature, detachTargets });
     },
   };
 }
