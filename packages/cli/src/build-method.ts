@@ -40,6 +40,8 @@ export function buildMethod(config: RunConfig, dataset: DatasetFacts): Method {
   const { name: kind = "vnet", ...network } = config.network;
   const method = preset({
     ...options,
+    // Token mixing over all tokens has weights for one resolution.
+    ...(name === "icl" ? { patchSize: config.data.patchSize } : {}),
     network: {
       kind,
       spatialDims: dataset.spatialDims,
