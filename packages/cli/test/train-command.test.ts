@@ -118,16 +118,4 @@ describe("semiseg train, evaluate and predict", () => {
       ["validation", "last"],
     ]);
   }, 300_000);
-
-  it("explain what a configuration would train", async () => {
-    const { out } = await semiseg("explain", "--config", config, "--json");
-    expect(JSON.parse(out)).toMatchObject({
-      method: "mean-teacher",
-      teacher: { decay: 0.99 },
-      data: { labeled: 2, train: 4, test: 2 },
-    });
-    expect((await semiseg("explain", "--config", config, "--set", "method.name=none")).error).toContain(
-      "method.name: must be one of supervised",
-    );
-  });
 });
