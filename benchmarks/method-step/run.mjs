@@ -109,9 +109,13 @@ for (const name of values.shape) {
     for (const [part, value] of Object.entries(share))
       console.log(`    ${part}: ${(100 * value).toFixed(1)} % of the step`);
     for (const row of profile?.kernels ?? [])
-      console.log(`    ${row.kernel}: ${row.milliseconds.toFixed(1)} ms in ${row.calls} calls`);
+      console.log(
+        `    ${row.kernel}: ${row.milliseconds.toFixed(1)} ms (processor ${row.processorMilliseconds.toFixed(1)}) in ${row.calls} calls`,
+      );
     if (profile)
-      console.log(`    outside kernels: ${profile.outsideKernels.toFixed(1)} of ${profile.milliseconds.toFixed(1)} ms`);
+      console.log(
+        `    outside kernels: ${profile.outsideKernels.toFixed(1)} of ${profile.milliseconds.toFixed(1)} ms (processor ${profile.processorOutsideKernels.toFixed(1)} of ${profile.processorMilliseconds.toFixed(1)})`,
+      );
   }
 }
 const out = values.out ?? here("../results/method-step.json");

@@ -1,17 +1,7 @@
 import { checkNumber, checkShape, ShapeError } from "@semiseg/errors";
-import {
-  add,
-  div,
-  expandDims,
-  mul,
-  type Scalar,
-  slice,
-  squaredDifference,
-  sum,
-  type Tensor,
-  tidy,
-} from "@tensorflow/tfjs-core";
+import { type Scalar, slice, type Tensor, tidy } from "@tensorflow/tfjs-core";
 import { distanceToProbability } from "./distance-to-probability.js";
+import { meanSquares } from "./mean-squares.js";
 
 /** Arguments of {@link crossTaskConsistency}. */
 export interface CrossTaskConsistencyArguments {
@@ -44,8 +34,6 @@ export function crossTaskConsistency(args: CrossTaskConsistencyArguments): Scala
   return tidy(() => {
     const begin = [...Array(probs.rank - 1).fill(0), 1];
     const foreground = slice(probs, begin, [...probs.shape.slice(0, -1), classes - 1]);
-    const squares = squaredDifference(distanceToProbability(distance, { steepness }), foreground);
-    if (!mask) return div(sum(squares), squares.size) as Scalar;
-    return div(sum(mul(squares, expandDims(mask, -1))), add(mul(sum(mask), classes - 1), 1e-16)) as Scalar;
+    return meanSquares(distanceToProbability(distance, { steepness }), foreground, mask);
   });
 }

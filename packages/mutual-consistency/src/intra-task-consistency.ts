@@ -1,15 +1,6 @@
 import { checkNumber, checkSameShape, checkShape } from "@semiseg/errors";
-import {
-  add,
-  div,
-  expandDims,
-  mul,
-  type Scalar,
-  squaredDifference,
-  sum,
-  type Tensor,
-  tidy,
-} from "@tensorflow/tfjs-core";
+import { mul, type Scalar, type Tensor, tidy } from "@tensorflow/tfjs-core";
+import { meanSquares } from "./mean-squares.js";
 
 /** Arguments of {@link intraTaskConsistency}. */
 export interface IntraTaskConsistencyArguments {
@@ -39,10 +30,5 @@ export function intraTaskConsistency(args: IntraTaskConsistencyArguments): Scala
   checkSameShape("intraTaskConsistency", "student", student, "teacher", teacher);
   checkNumber("intraTaskConsistency", "scale", scale, { min: 0 });
   if (mask) checkShape("intraTaskConsistency", "mask", mask, student.shape.slice(0, -1));
-  return tidy(() => {
-    const squares = squaredDifference(student, teacher);
-    const classes = student.shape.at(-1)!;
-    if (!mask) return mul(div(sum(squares), student.size), scale) as Scalar;
-    return mul(div(sum(mul(squares, expandDims(mask, -1))), add(mul(sum(mask), classes), 1e-16)), scale) as Scalar;
-  });
+  return tidy(() => mul(meanSquares(student, teacher, mask), scale) as Scalar);
 }

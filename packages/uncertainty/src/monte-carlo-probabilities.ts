@@ -1,6 +1,7 @@
 import { checkNumber } from "@semiseg/errors";
 import type { RandomStream } from "@semiseg/nn";
-import { add, reshape, softmax, split, type Tensor, tensor, tidy, tile } from "@tensorflow/tfjs-core";
+import { add, reshape, softmax, split, type Tensor, tidy, tile } from "@tensorflow/tfjs-core";
+import { clippedNoise } from "./clipped-noise.js";
 
 /** Options of {@link monteCarloProbabilities}. */
 export interface MonteCarloOptions {
@@ -14,16 +15,6 @@ export interface MonteCarloOptions {
   readonly samplesPerPass?: number;
   /** Source of the noise; dropout masks are the forward function's own. */
   readonly random: RandomStream;
-}
-
-/** `clip(std * N(0,1), -clip, clip)` of a shape. */
-export function clippedNoise(random: RandomStream, shape: readonly number[], std = 0.1, clip = 0.2): Tensor {
-  const values = random.normals(
-    shape.reduce((a, b) => a * b, 1),
-    std,
-  );
-  for (let i = 0; i < values.length; i++) values[i] = Math.min(clip, Math.max(-clip, values[i]!));
-  return tensor(values, [...shape]);
 }
 
 /**
@@ -49,12 +40,13 @@ export function monteCarloProbabilities(
     const count = Math.min(samplesPerPass, left);
     left -= count;
     const parts = tidy(() => {
-      // Repeated through a flat view: tfjs's tile covers rank 5 on few engines.
-      const flat = tile(reshape(x, [1, x.size]), [count, 1]);
-      const batch = reshape(flat, [count * x.shape[0]!, ...x.shape.slice(1)]);
-      const noisy =
-        noiseStd > 0 ? add(batch, clippedNoise(random.fork(`noise/${pass}`), batch.shape, noiseStd, noiseClip)) : batch;
-      const probs = softmax(forward(noisy, pass));
+      // Repeated through a flat view: tfjs's tile covers rank 5 on few engines, and adding noise repeats by itself.
+      const flat = reshape(x, [1, x.size]);
+      const repeated =
+        noiseStd > 0
+          ? add(flat, clippedNoise(random.fork(`noise/${pass}`), [count, x.size], noiseStd, noiseClip))
+          : tile(flat, [count, 1]);
+      const probs = softmax(forward(reshape(repeated, [count * x.shape[0]!, ...x.shape.slice(1)]), pass));
       return count === 1 ? [probs] : split(probs, count, 0);
     });
     results.push(...parts);
