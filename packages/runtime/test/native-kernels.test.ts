@@ -82,6 +82,10 @@ const CASES: readonly [string, number[], number[], number, "same" | "valid"][] =
   ["3x3x3, narrow map, many channels", [2, 3, 4, 4, 48], [3, 3, 3, 48, 80], 1, "same"],
   ["3x3x3, three voxels wide", [1, 3, 3, 3, 32], [3, 3, 3, 32, 64], 1, "same"],
   ["3x3x3, a map smaller than the filter", [1, 1, 2, 1, 4], [3, 3, 3, 4, 4], 1, "same"],
+  ["3x3x3, tiles over odd sizes", [1, 6, 7, 9, 32], [3, 3, 3, 32, 48], 1, "same"],
+  ["3x3x3, one depth, 64 to 160 channels", [1, 1, 4, 5, 64], [3, 3, 3, 64, 160], 1, "same"],
+  ["3x3x3, several chunks of rows and depths", [1, 20, 14, 44, 16], [3, 3, 3, 16, 16], 1, "same"],
+  ["3x3x3 valid, 16 channels", [1, 5, 6, 9, 16], [3, 3, 3, 16, 32], 1, "valid"],
   ["3x3x3 valid", [1, 5, 5, 8, 4], [3, 3, 3, 4, 12], 1, "valid"],
   ["3x3x3 stride 2", [1, 6, 7, 9, 4], [3, 3, 3, 4, 6], 2, "same"],
   ["2x2x2 stride 2", [2, 6, 4, 12, 16], [2, 2, 2, 16, 32], 2, "same"],
@@ -118,6 +122,37 @@ describe("native convolutions equal the definition in float64 within 4e-6 of the
       expect(worst(gradients[0]!.dataSync(), dx), "input gradient").toBeLessThan(4e-6);
       expect(worst(gradients[1]!.dataSync(), df), "filter gradient").toBeLessThan(4e-6);
     });
+
+  it("with 128 channels the largest error stays below 8 roundings of the largest sum of magnitudes: what cancels in a result does not cancel in Winograd's sums, which mix neighbours", () => {
+    const [xs, fs] = [
+      [1, 4, 6, 8, 128],
+      [3, 3, 3, 128, 128],
+    ];
+    const [x, f, g] = [values(xs, 1), values(fs, 2), values(xs, 3)];
+    const { y, visit } = convolution(x, xs, f, fs, 1, [1, 1, 1], [4, 6, 8]);
+    const exact = { y, dx: new Float64Array(x.length), df: new Float64Array(f.length) };
+    const magnitude = {
+      y: new Float64Array(y.length),
+      dx: new Float64Array(x.length),
+      df: new Float64Array(f.length),
+    };
+    visit((xi, fi, yi) => {
+      exact.dx[xi]! += g[yi]! * f[fi]!;
+      exact.df[fi]! += g[yi]! * x[xi]!;
+      magnitude.y[yi]! += Math.abs(x[xi]! * f[fi]!);
+      magnitude.dx[xi]! += Math.abs(g[yi]! * f[fi]!);
+      magnitude.df[fi]! += Math.abs(g[yi]! * x[xi]!);
+    });
+    const [xt, ft] = [tf.tensor(x, xs), tf.tensor(f, fs)];
+    const run = (a: tf.Tensor, b: tf.Tensor) => tf.conv3d(a as tf.Tensor5D, b as tf.Tensor5D, 1, "same");
+    const [dx, df] = tf.grads((a: tf.Tensor, b: tf.Tensor) => tf.sum(tf.mul(run(a, b), tf.tensor(g, xs))))([xt, ft]);
+    const actual = { y: run(xt, ft).dataSync(), dx: dx!.dataSync(), df: df!.dataSync() };
+    for (const name of ["y", "dx", "df"] as const) {
+      const scale = magnitude[name].reduce((a, b) => Math.max(a, b), 0);
+      const error = exact[name].reduce((a, b, i) => Math.max(a, Math.abs(actual[name][i]! - b)), 0);
+      expect(error / scale / 2 ** -24, name).toBeLessThan(8);
+    }
+  });
 
   it("every instruction set gives the same, forced by SEMISEG_NATIVE_OPS in processes of their own", () => {
     if (process.env["SEMISEG_NATIVE_OPS"]) return;
