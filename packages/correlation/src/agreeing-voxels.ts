@@ -2,6 +2,7 @@ import { withoutGradient } from "@semiseg/nn";
 import {
   argMax,
   cast,
+  dispose,
   equal,
   exp,
   greater,
@@ -60,15 +61,18 @@ export interface AgreeingVoxels {
  * @param from - scores are wanted of the voxels from this one on.
  */
 export function agreeingVoxels(logitsV: Tensor, logitsA: Tensor, from: number): AgreeingVoxels {
-  return withoutGradient(() =>
+  const width = logitsV.shape.at(-1)!;
+  const rows = logitsV.size / width;
+  const [classes, scores] = withoutGradient(() =>
     tidy(() => {
-      const width = logitsV.shape.at(-1)!;
-      const rows = logitsV.size / width;
       const v = reshape(logitsV, [rows, width]);
       const own = predictedClass(v);
-      const classes = where(equal(own, predictedClass(reshape(logitsA, [rows, width]))), own, scalar(-1, "int32"));
-      const scored = rows > from ? confidence(slice(v, [from, 0], [rows - from, width])).dataSync() : [];
-      return { classes: classes.dataSync() as Int32Array, scores: scored as Float32Array };
+      const same = equal(own, predictedClass(reshape(logitsA, [rows, width])));
+      return [where(same, own, scalar(-1, "int32")), confidence(slice(v, [from, 0], [rows - from, width]))];
     }),
-  );
+  ) as [Tensor, Tensor];
+  // Read outside of tidy, which would look for tensors in every number.
+  const read = { classes: classes.dataSync() as Int32Array, scores: scores.dataSync() as Float32Array };
+  dispose([classes, scores]);
+  return read;
 }

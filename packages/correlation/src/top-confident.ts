@@ -1,5 +1,5 @@
 import { checkNumber, checkRank, ShapeError } from "@semiseg/errors";
-import { cast, type Tensor, tidy } from "@tensorflow/tfjs-core";
+import type { Tensor } from "@tensorflow/tfjs-core";
 import { highestRows } from "./highest-rows.js";
 import { rowsByClass } from "./rows-by-class.js";
 
@@ -24,6 +24,6 @@ export function topConfident(args: TopConfidentArguments): number[][] {
     );
   checkNumber("topConfident", "numClasses", numClasses, { integer: true, min: 1 });
   checkNumber("topConfident", "limit", limit, { integer: true, min: 1 });
-  const values = tidy(() => cast(scores, "float32").dataSync()) as Float32Array;
+  const values = Float32Array.from(scores.dataSync());
   return highestRows(rowsByClass(labels.dataSync(), numClasses), values, limit).map((rows) => Array.from(rows));
 }

@@ -1,8 +1,10 @@
-import { crossEntropyLoss, diceLoss, onehotOf } from "@semiseg/losses";
-import { add, mul, type Scalar, softmax, type Tensor, tidy } from "@tensorflow/tfjs-core";
+import { checkRank, checkShape } from "@semiseg/errors";
+import { onehotOf } from "@semiseg/losses";
+import { type Scalar, type Tensor, tidy } from "@tensorflow/tfjs-core";
+import { maskedTargetLoss, SMOOTH } from "./masked-target-loss.js";
 
 /** Dice with plain sums below, as DuCiSC and its ancestors have it. */
-export const LINEAR_DICE = { squaredPred: false, smooth: 1e-8 } as const;
+export const LINEAR_DICE = { squaredPred: false, smooth: SMOOTH } as const;
 
 /** Arguments of {@link certainPseudoLabelLoss}. */
 export interface CertainPseudoLabelArguments {
@@ -12,6 +14,8 @@ export interface CertainPseudoLabelArguments {
   readonly pseudoLabels: Tensor;
   /** float32 0/1 `[N, ...S]`: the certain voxels. */
   readonly mask: Tensor;
+  /** Softmax of the logits, where it is at hand. */
+  readonly probs?: Tensor;
 }
 
 /**
@@ -22,10 +26,12 @@ export interface CertainPseudoLabelArguments {
  * @see DuCiSC, IEEE TMI 2025, arXiv:2507.21440, loss of certain pseudo-labels.
  */
 export function certainPseudoLabelLoss(args: CertainPseudoLabelArguments): Scalar {
-  const { logits, pseudoLabels, mask } = args;
+  const { logits, pseudoLabels, mask, probs } = args;
+  checkRank("certainPseudoLabelLoss", "logits", logits, [3, 4, 5]);
+  checkShape("certainPseudoLabelLoss", "pseudoLabels", pseudoLabels, logits.shape.slice(0, -1));
+  checkShape("certainPseudoLabelLoss", "mask", mask, logits.shape.slice(0, -1));
   return tidy(() => {
-    const onehot = onehotOf(pseudoLabels, logits.shape.at(-1)!);
-    const dice = diceLoss(onehot, softmax(logits), { ...LINEAR_DICE, mask });
-    return mul(add(crossEntropyLoss(onehot, logits, { mask }), dice), 0.5) as Scalar;
+    const target = onehotOf(pseudoLabels, logits.shape.at(-1)!);
+    return maskedTargetLoss({ logits, target, mask, crossEntropy: 1, probs });
   });
 }

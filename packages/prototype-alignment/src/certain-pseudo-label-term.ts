@@ -6,6 +6,7 @@ import { scaleOutputs } from "./scale-outputs.js";
 import type { SelfAwareConfidence } from "./self-aware-confidence.js";
 import { teacherTargets } from "./teacher-targets.js";
 import { finished, type PrototypeTermOptions } from "./term-options.js";
+import { unlabeledProbabilities } from "./unlabeled-probabilities.js";
 import { afterWarmUp } from "./warm-up.js";
 
 /** Options of {@link certainPseudoLabelTerm}. */
@@ -32,9 +33,10 @@ export function certainPseudoLabelTerm(options: CertainPseudoLabelTermOptions): 
         const targets = teacherTargets(context);
         const masks = confidence.masks(context);
         const outputs = scaleOutputs(context.student.network, context.student.unlabeled());
+        const probs = unlabeledProbabilities(context);
         const losses = outputs.map(
           ({ logits }, i): Scalar =>
-            certainPseudoLabelLoss({ logits, pseudoLabels: targets[i]!.labels, mask: masks[i]! }),
+            certainPseudoLabelLoss({ logits, pseudoLabels: targets[i]!.labels, mask: masks[i]!, probs: probs[i]! }),
         );
         return finished(context, name, meanOverCertainScales(losses, masks), normalize);
       }),

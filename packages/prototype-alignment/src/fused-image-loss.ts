@@ -1,7 +1,19 @@
-import { diceLoss } from "@semiseg/losses";
-import { add, mul, type Scalar, softmax, type Tensor, tidy } from "@tensorflow/tfjs-core";
-import { LINEAR_DICE } from "./certain-pseudo-label-loss.js";
-import { softTargetDivergence } from "./soft-target-divergence.js";
+import { checkRank, checkSameShape, checkShape } from "@semiseg/errors";
+import { withoutGradient } from "@semiseg/nn";
+import {
+  add,
+  div,
+  expandDims,
+  log,
+  maximum,
+  mul,
+  type Scalar,
+  scalar,
+  sum,
+  type Tensor,
+  tidy,
+} from "@tensorflow/tfjs-core";
+import { maskedTargetLoss } from "./masked-target-loss.js";
 
 /** Arguments of {@link fusedImageLoss}. */
 export interface FusedImageLossArguments {
@@ -22,9 +34,19 @@ export interface FusedImageLossArguments {
  */
 export function fusedImageLoss(args: FusedImageLossArguments): Scalar {
   const { logits, target, mask } = args;
-  const masked = mask ? { mask } : {};
+  checkRank("fusedImageLoss", "logits", logits, [3, 4, 5]);
+  checkSameShape("fusedImageLoss", "target", target, "logits", logits);
+  if (mask) checkShape("fusedImageLoss", "mask", mask, logits.shape.slice(0, -1));
   return tidy(() => {
-    const dice = diceLoss(target, softmax(logits), { ...LINEAR_DICE, ...masked });
-    return mul(add(softTargetDivergence(target, logits, masked), dice), 0.5) as Scalar;
+    const classes = logits.shape.at(-1)!;
+    const loss = maskedTargetLoss({ logits, target, mask, crossEntropy: 1 / classes });
+    // The divergence is the cross-entropy less the target's own entropy, a constant.
+    const constant = withoutGradient(() => {
+      const own = mul(target, log(maximum(target, 1e-30)));
+      const kept = mask ? mul(own, expandDims(mask, -1)) : own;
+      const count = mask ? maximum(sum(mask), 1) : scalar(target.size / classes);
+      return div(mul(sum(kept), 0.5 / classes), count);
+    });
+    return add(loss, constant) as Scalar;
   });
 }

@@ -2,9 +2,9 @@ import { checkNumber } from "@semiseg/errors";
 import type { StepContext, TermState } from "@semiseg/method";
 import { withoutGradient } from "@semiseg/nn";
 import { ConfidenceThresholds, type ConfidenceThresholdsState } from "@semiseg/uncertainty";
-import { softmax, type Tensor, tidy } from "@tensorflow/tfjs-core";
-import { scaleOutputs } from "./scale-outputs.js";
+import type { Tensor } from "@tensorflow/tfjs-core";
 import { teacherTargets } from "./teacher-targets.js";
+import { unlabeledProbabilities } from "./unlabeled-probabilities.js";
 import { type WarmUpOptions, warmUpSteps } from "./warm-up.js";
 
 /** Options of {@link selfAwareConfidence}. */
@@ -66,13 +66,8 @@ export function selfAwareConfidence(options: SelfAwareConfidenceOptions): SelfAw
       if (fixed !== undefined || adapted.has(context) || context.step < warmUpSteps(context.maxSteps, options)) return;
       adapted.add(context);
       const targets = teacherTargets(context);
-      const outputs = scaleOutputs(context.student.network, context.student.unlabeled());
-      withoutGradient(() =>
-        tidy(() => {
-          for (const [scale, { logits }] of outputs.entries())
-            thresholds.update(softmax(logits), targets[scale]!.labels, scale);
-        }),
-      );
+      for (const [scale, probs] of unlabeledProbabilities(context).entries())
+        thresholds.update(probs, targets[scale]!.labels, scale);
       for (const [scale, row] of thresholds.values.entries())
         for (const [c, value] of row.entries()) context.log(`confidence/scale${scale}/class${c}`, value);
     },

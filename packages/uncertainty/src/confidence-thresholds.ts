@@ -3,15 +3,17 @@ import { withoutGradient } from "@semiseg/nn";
 import {
   any,
   cast,
-  equal,
+  concat,
   greater,
+  matMul,
   mul,
-  stack,
-  sum,
+  oneHot,
+  ones,
+  reshape,
   type Tensor,
+  type Tensor2D,
   tensor1d,
   tidy,
-  unstack,
 } from "@tensorflow/tfjs-core";
 
 /** Options of {@link ConfidenceThresholds}. */
@@ -91,19 +93,25 @@ export class ConfidenceThresholds {
   update(studentProbs: Tensor, pseudoLabels: Tensor, scale: number): void {
     this.#check(studentProbs, scale);
     checkShape("ConfidenceThresholds.update", "pseudoLabels", pseudoLabels, studentProbs.shape.slice(0, -1));
-    const sums = withoutGradient(() =>
+    const classes = this.numClasses;
+    const rows = pseudoLabels.size;
+    const both = withoutGradient(() =>
       tidy(() => {
-        const perClass = unstack(studentProbs, studentProbs.rank - 1).flatMap((p, c) => {
-          const mask = cast(equal(pseudoLabels, c), "float32");
-          return [sum(mul(p, mask)), sum(mask)];
-        });
-        return stack(perClass).dataSync();
+        const held = cast(oneHot(cast(reshape(pseudoLabels, [rows]), "int32"), classes), "float32");
+        const all = ones([1, rows]) as Tensor2D;
+        // Sums over all voxels as products: engines reduce large tensors slowly.
+        return concat([
+          matMul(all, mul(reshape(studentProbs, [rows, classes]), held) as Tensor2D),
+          matMul(all, held as Tensor2D),
+        ]);
       }),
     );
+    const sums = both.dataSync();
+    both.dispose();
     this.#values[scale] = this.#values[scale]!.map((tau, c) => {
-      const count = sums[2 * c + 1]!;
+      const count = sums[classes + c]!;
       if (count === 0) return tau;
-      const next = this.#decay * tau + (1 - this.#decay) * (sums[2 * c]! / count);
+      const next = this.#decay * tau + (1 - this.#decay) * (sums[c]! / count);
       return Math.min(this.#ceiling, Math.max(this.#floor, next));
     });
   }
