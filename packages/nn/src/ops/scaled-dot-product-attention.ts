@@ -41,7 +41,8 @@ const rows = (x: Tensor, from: number, n: number): T3 =>
 
 /**
  * softmax(q k^T / sqrt d) v. The backward pass computes the weights again chunk by chunk instead of keeping them, so no
- * `[B, Tq, Tk]` tensor outlives its chunk in either direction.
+ * `[B, Tq, Tk]` tensor outlives its chunk in either direction. A dropout mask is kept, a byte per weight, where all
+ * queries are one chunk, and drawn again otherwise.
  */
 export function scaledDotProductAttention(args: AttentionArguments): Tensor {
   const { query, key, value, dropout = 0, random, queryChunk = query.shape[1]! } = args;
@@ -57,27 +58,24 @@ export function scaledDotProductAttention(args: AttentionArguments): Tensor {
   }));
 
   const weights = (q: T3, k: Tensor): Tensor => softmax(mul(matMul(q, k as T3, false, true), scale));
-  const mask = (stream: RandomStream | undefined, n: number): Tensor | null =>
-    dropout === 0
-      ? null
-      : mul(
-          cast(tensor(keepMask(batch * n * keys, dropout, stream!), [batch, n, keys], "bool"), "float32"),
-          keepScale(dropout),
-        );
+  const flags = (stream: RandomStream | undefined, n: number): Tensor | null =>
+    dropout === 0 ? null : tensor(keepMask(batch * n * keys, dropout, stream!), [batch, n, keys], "bool");
+  const mask = (kept: Tensor | null): Tensor | null => kept && mul(cast(kept, "float32"), keepScale(dropout));
 
   return withGradient([query, key, value], (_, save) => {
-    save([query, key, value]);
+    const whole = chunks.length === 1 ? flags(random, queries) : null;
+    save([query, key, value, ...(whole ? [whole] : [])]);
     const out = chunks.map(({ from, n }) =>
       tidy(() => {
         const p = weights(rows(query, from, n), key);
-        const m = mask(random, n);
+        const m = mask(whole ?? flags(random, n));
         return matMul((m ? mul(p, m) : p) as T3, value as T3);
       }),
     );
     return {
       value: out.length === 1 ? out[0]! : concat(out, 1),
       gradFunc: (dy, saved) => {
-        const [q, k, v] = saved as [Tensor, Tensor, Tensor];
+        const [q, k, v, drawn] = saved as [Tensor, Tensor, Tensor, Tensor | undefined];
         const replay = state ? new RandomStream(0) : undefined;
         if (replay && state) replay.state = state;
         const dq: Tensor[] = [];
@@ -88,7 +86,7 @@ export function scaledDotProductAttention(args: AttentionArguments): Tensor {
             const part = rows(q, from, n);
             const g = rows(dy, from, n);
             const p = weights(part, k);
-            const m = mask(replay, n);
+            const m = mask(drawn ?? flags(replay, n));
             const dropped = (m ? mul(p, m) : p) as T3;
             const toWeights = matMul(g, v as T3, false, true);
             const dp = m ? mul(toWeights, m) : toWeights;
