@@ -2,6 +2,7 @@ import { ShapeError } from "@semiseg/errors";
 import { diceCrossEntropyLoss, diceLoss } from "@semiseg/losses";
 import { resizeLinear, stopGradient } from "@semiseg/nn";
 import { addN, div, type Scalar, softmax, squaredDifference, sum, type Tensor, tidy } from "@tensorflow/tfjs-core";
+import { recomputed } from "./recomputed.js";
 
 const averaged = (losses: readonly Tensor[]): Scalar => div(addN([...losses]), losses.length) as Scalar;
 
@@ -18,7 +19,16 @@ export function checkMaps(where: string, maps: readonly Tensor[], rank: number, 
 export function proxySupervisionLoss(labels: Tensor, maps: readonly Tensor[]): Scalar {
   const size = labels.shape.slice(1);
   const both = { crossEntropyWeight: 1, diceWeight: 1, includeBackground: true };
-  return tidy(() => averaged(maps.map((map) => diceCrossEntropyLoss(labels, resizeLinear(map, size), both))));
+  return tidy(() =>
+    averaged(
+      maps.map((map) =>
+        // Resized maps are the size of the labels.
+        recomputed({ inputs: [map], constants: [labels] }, ([m, y]) =>
+          diceCrossEntropyLoss(y!, resizeLinear(m!, size), both),
+        ),
+      ),
+    ),
+  );
 }
 
 /** L_usc: linear Dice of maps, resized, with the decoder's prediction as soft target; mean over classes and scales. */
@@ -27,7 +37,13 @@ export function predictionConsistencyLoss(logits: Tensor, maps: readonly Tensor[
   const options = { squaredPred: false, includeBackground: true };
   return tidy(() => {
     const target = stopGradient(softmax(logits));
-    return averaged(maps.map((map) => diceLoss(target, softmax(resizeLinear(map, size)), options)));
+    return averaged(
+      maps.map((map) =>
+        recomputed({ inputs: [map], constants: [target] }, ([m, t]) =>
+          diceLoss(t!, softmax(resizeLinear(m!, size)), options),
+        ),
+      ),
+    );
   });
 }
 

@@ -1,9 +1,10 @@
 import { OptionError } from "@semiseg/errors";
 import { type ApplyOptions, channelDropout, gelu, layerNorm, linear, type Module, moduleOf } from "@semiseg/nn";
-import { add, mul, ones, reshape, type Tensor } from "@tensorflow/tfjs-core";
+import { add, concat, mul, ones, reshape, slice, type Tensor } from "@tensorflow/tfjs-core";
 import { mapHead } from "./map-head.js";
 import { proxyAttention } from "./proxy-attention.js";
 import type { ProxyScaleConfig } from "./proxy-modules-config.js";
+import { recomputed } from "./recomputed.js";
 import { tokenMixing } from "./token-mixing.js";
 
 /** What one scale gives. */
@@ -56,48 +57,65 @@ export function proxyScale(config: ProxyScaleConfig, updates: boolean): ProxySca
   const doubled = (x: Tensor, factor: Tensor | number): Tensor =>
     mul(x, typeof factor === "number" ? 1 + factor : add(factor, 1));
 
+  const run = (feature: Tensor, proxies: Tensor, options: ApplyOptions): ProxyScaleOutput => {
+    const [samples, space] = [feature.shape[0]!, feature.shape.slice(1, -1)];
+    const x = tokenNorm.apply(tokens.norm.apply(tokens.projection.apply(reshape(feature, [samples, -1, channels]))));
+    const { scores, attended } = attention.attend({ proxies: queryNorm.apply(proxies), tokens: x });
+    const [count, classes] = scores.shape.slice(1, 3) as [number, number];
+    const flat = [samples, count, classes * heads];
+
+    let maps = reshape(scores, flat);
+    if (!trueResidual) maps = doubled(maps, kept(samples, "scores", options));
+    if (mixing) {
+      const mixed = mixing.apply(reshape(maps, [samples, ...space, classes * heads]));
+      maps = add(maps, mul(reshape(mixed, flat), kept(samples, "mixing", options)));
+    }
+    const map = head.apply(reshape(maps, [samples, ...space, classes, heads]), options);
+    if (!attended || !perceptron) return { map, proxies: null };
+
+    const factor = kept(samples, "attended", options);
+    const q = trueResidual ? add(proxies, mul(attended, factor)) : doubled(attended, factor);
+    const inner = perceptron.linear2.apply(gelu(perceptron.linear1.apply(perceptron.norm.apply(q))));
+    return { map, proxies: add(q, mul(inner, kept(samples, "perceptron", options))) };
+  };
+
+  const module = moduleOf({
+    "tokens.projection": tokens.projection,
+    "tokens.norm": tokens.norm,
+    queryNorm,
+    tokenNorm,
+    attention,
+    ...(perceptron
+      ? {
+          "perceptron.norm": perceptron.norm,
+          "perceptron.linear1": perceptron.linear1,
+          "perceptron.linear2": perceptron.linear2,
+        }
+      : {}),
+    ...(mixing ? { mixing } : {}),
+    map: head,
+  });
+  const trainable = module.variables.filter((variable) => variable.trainable);
+
   return {
-    ...moduleOf({
-      "tokens.projection": tokens.projection,
-      "tokens.norm": tokens.norm,
-      queryNorm,
-      tokenNorm,
-      attention,
-      ...(perceptron
-        ? {
-            "perceptron.norm": perceptron.norm,
-            "perceptron.linear1": perceptron.linear1,
-            "perceptron.linear2": perceptron.linear2,
-          }
-        : {}),
-      ...(mixing ? { mixing } : {}),
-      map: head,
-    }),
+    ...module,
     apply: (feature, proxies, options) => {
       if (options.training && stochasticDepth > 0 && !options.random)
         throw new OptionError(
           "proxy modules: a training pass with stochasticDepth needs options.random, a RandomStream; pass one, or stochasticDepth: 0",
         );
-      const [samples, space] = [feature.shape[0]!, feature.shape.slice(1, -1)];
-      const x = tokenNorm.apply(tokens.norm.apply(tokens.projection.apply(reshape(feature, [samples, -1, channels]))));
-      const { scores, attended } = attention.attend({ proxies: queryNorm.apply(proxies), tokens: x });
-      const [classes, width] = [proxies.shape[1]!, heads];
-      const flat = [samples, scores.shape[1]!, classes * width];
-      const spread = [samples, ...space, classes * width];
-
-      let maps = reshape(scores, flat);
-      if (!trueResidual) maps = doubled(maps, kept(samples, "scores", options));
-      if (mixing) {
-        const mixed = reshape(mixing.apply(reshape(maps, spread)), flat);
-        maps = add(maps, mul(mixed, kept(samples, "mixing", options)));
-      }
-      const map = head.apply(reshape(maps, [samples, ...space, classes, width]), options);
-      if (!attended || !perceptron) return { map, proxies: null };
-
-      const factor = kept(samples, "attended", options);
-      const q = trueResidual ? add(proxies, mul(attended, factor)) : doubled(attended, factor);
-      const inner = perceptron.linear2.apply(gelu(perceptron.linear1.apply(perceptron.norm.apply(q))));
-      return { map, proxies: add(q, mul(inner, kept(samples, "perceptron", options))) };
+      // Tokens and scores are many times what comes out: they are computed again in the backward pass, not kept.
+      const joined = recomputed({ inputs: [feature, proxies], variables: trainable }, ([f, p], again) => {
+        const output = run(f!, p!, again ? { ...options, updateBuffers: false } : options);
+        return concat([output.map, ...(output.proxies ? [output.proxies] : [])].map((t) => reshape(t, [-1])));
+      });
+      const shape = [...feature.shape.slice(0, -1), proxies.shape[1]!];
+      const size = shape.reduce((a, b) => a * b, 1);
+      const updated = [feature.shape[0]!, proxies.shape[1]!, channels];
+      return {
+        map: reshape(slice(joined, [0], [size]), shape),
+        proxies: updates ? reshape(slice(joined, [size], [joined.size - size]), updated) : null,
+      };
     },
   };
 }
