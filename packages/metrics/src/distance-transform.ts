@@ -1,7 +1,9 @@
 import { checkGrid, checkMask, type Mask } from "./metric-input.js";
 import { boundingBox, grown, sizeOf, spacingOf } from "./surface/box.js";
+import { distancePass } from "./surface/distance-kernel.js";
 import { buildEnvelope, envelope } from "./surface/lower-envelope.js";
-import { eachSlice, type Size } from "./surface/squared-distances.js";
+import type { Size } from "./surface/size.js";
+import { eachSlice } from "./surface/squared-distances.js";
 
 /** Options of {@link distanceTransform}. */
 export interface DistanceTransformOptions {
@@ -31,6 +33,17 @@ export function transformInto(out: Float32Array, mask: Uint8Array, image: Size, 
           filled[z] = 1;
         }
       }
+  const pass = distancePass(seeds, size, spacing);
+  if (pass) {
+    for (let z = d - 1; z >= 0; z--) {
+      const some = filled[z] === 1;
+      pass.slice(z, some);
+      if (!some) continue;
+      const distances = pass.rows(z);
+      for (let y = 0; y < h; y++) out.set(distances.subarray(y * w, (y + 1) * w), place(z, y));
+    }
+    return;
+  }
   const line = envelope(w, spacing[2]!);
   eachSlice(
     seeds,

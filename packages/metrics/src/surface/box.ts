@@ -1,4 +1,4 @@
-import type { Size } from "./squared-distances.js";
+import type { Size } from "./size.js";
 
 /** Part of an image: the first voxel and the size. */
 export interface Box {

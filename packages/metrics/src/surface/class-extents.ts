@@ -1,5 +1,5 @@
 import type { Box } from "./box.js";
-import type { Size } from "./squared-distances.js";
+import type { Size } from "./size.js";
 
 /** Voxel counts of one class in two label maps, and where either has it. */
 export interface ClassExtent {

@@ -1,7 +1,6 @@
+import { distancePass } from "./distance-kernel.js";
 import { buildEnvelope, type Envelope, envelope, FAR } from "./lower-envelope.js";
-
-/** Depth, height and width. */
-export type Size = readonly [depth: number, height: number, width: number];
+import type { Size } from "./size.js";
 
 /** Columns that are transposed at a time: one cache line of float64. */
 const BLOCK = 8;
@@ -131,8 +130,6 @@ export function distancesAt(
 ): Float64Array {
   const [, h, w] = size;
   const plane = h * w;
-  const out = new Float64Array(voxels.length);
-  const line = envelope(w, spacing[2]!);
   // Voxels of the current slice: from `first` up to `end`, exclusive.
   let first = voxels.length;
   let end = first;
@@ -141,6 +138,17 @@ export function distancesAt(
     while (first > 0 && voxels[first - 1]! >= z * plane) first--;
     return first < end;
   };
+  const pass = distancePass(seeds, size, spacing, voxels);
+  if (pass) {
+    for (let z = size[0] - 1; z >= 0; z--) {
+      const some = wanted(z);
+      pass.slice(z, some);
+      if (some) pass.points(z, first, end);
+    }
+    return pass.found.slice();
+  }
+  const out = new Float64Array(voxels.length);
+  const line = envelope(w, spacing[2]!);
   eachSlice(seeds, size, spacing, wanted, (z, squared) =>
     alongWidth(line, squared, z * plane, w, voxels, first, end, out),
   );

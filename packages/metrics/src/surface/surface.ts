@@ -1,6 +1,6 @@
 import type { Box } from "./box.js";
 import { elementAreas } from "./element-areas.js";
-import type { Size } from "./squared-distances.js";
+import type { Size } from "./size.js";
 
 /** The surface of one mask as points on a grid. */
 export interface Surface {
