@@ -42,6 +42,7 @@ export function buildMethod(config: RunConfig, dataset: DatasetFacts): Method {
     ...options,
     // Token mixing over all tokens has weights for one resolution.
     ...(name === "icl" ? { patchSize: config.data.patchSize } : {}),
+    ...("proxies" in options ? { proxies: { ...options.proxies, patchSize: config.data.patchSize } } : {}),
     network: {
       kind,
       spatialDims: dataset.spatialDims,

@@ -2,11 +2,11 @@ import "@tensorflow/tfjs";
 import { readdirSync, readFileSync } from "node:fs";
 import { setBackend } from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { buildMethod, parseConfig } from "../src/index.js";
+import { buildMethod, type DatasetFacts, parseConfig } from "../src/index.js";
 
 const examples = new URL("../../../examples/icl/", import.meta.url);
 const environment = { SEMISEG_DATA: "/data" };
-const facts = { name: "test", spatialDims: 2, channels: 1, classNames: ["background", "a", "b"] } as const;
+const facts: DatasetFacts = { name: "test", spatialDims: 2, channels: 1, classNames: ["background", "a", "b"] };
 const text = `
 method: { name: icl }
 network: { name: unet, baseFilters: 2 }

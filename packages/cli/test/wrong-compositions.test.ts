@@ -147,6 +147,16 @@ const inFiles: readonly [string, Wrong, readonly string[]][] = [
     ["'omni correlation'", "a batch holds 1", "raise batch.labeled or batch.unlabeled"],
   ],
   [
+    "affinity of gated skips without attention gates",
+    { method: mix("{ term: structural-affinity }") },
+    ["'structural affinity'", "student", "attentionGates: true"],
+  ],
+  [
+    "affinity gated by the uncertainty of no teacher",
+    { method: mix("{ term: contextual-affinity, uncertainty: true }") },
+    ["'contextual affinity'", "a teacher", "set method.teacher"],
+  ],
+  [
     "a term left out that is not there",
     { method: "{ name: mean-teacher, without: [consistancy] }" },
     ["mean-teacher", "'consistancy'", "its terms are: supervised, consistency"],

@@ -1,5 +1,12 @@
 import { type OmniCorrelationTermOptions, omniCorrelationTerm } from "@semiseg/correlation";
 import { OptionError } from "@semiseg/errors";
+import {
+  type ProxyTermOptions,
+  predictionConsistencyTerm,
+  proxyConsistencyTerm,
+  proxySupervisionTerm,
+  type SemanticProxies,
+} from "@semiseg/icl-proxies";
 import type { Term } from "@semiseg/method";
 import {
   type CrossPseudoSupervisionTermOptions,
@@ -10,7 +17,9 @@ import {
   distanceMapTerm,
   type MutualConsistencyTermOptions,
   mutualConsistencyTerm,
+  reliableTeacherVoxels,
   type TeacherConsistencyOptions,
+  type TeacherUncertaintyOptions,
   teacherConsistencyTerm,
 } from "@semiseg/mutual-consistency";
 import { type Network, RandomStream } from "@semiseg/nn";
@@ -25,6 +34,13 @@ import {
   prototypeAlignmentTerm,
   type SelfAwareConfidence,
 } from "@semiseg/prototype-alignment";
+import {
+  type AffinityTermOptions,
+  type ChannelDiceTermOptions,
+  channelDiceTerm,
+  contextualAffinityTerm,
+  structuralAffinityTerm,
+} from "@semiseg/task-affinity";
 import { type SupervisedTermOptions, supervisedTerm } from "./supervised-term.js";
 
 /** What the terms of a mix are built around. */
@@ -33,8 +49,19 @@ export interface CustomParts {
   readonly auxiliary: Network | undefined;
   /** DuCiSC's thresholds, one object for all terms that ask. */
   readonly confidence: () => SelfAwareConfidence;
+  /** ICL's modules, one pair for all terms that ask. */
+  readonly proxies: () => SemanticProxies;
   /** Seed of the terms' own weights. */
   readonly seed: number;
+}
+
+/** Options of an affinity term in a mix. */
+export interface CustomAffinityOptions extends Omit<AffinityTermOptions, "gate"> {
+  /**
+   * Unlabelled voxels count in the guide where the teacher's Monte Carlo dropout entropy is low (UG-MCL's gate on TAC's
+   * guides). Default false.
+   */
+  readonly uncertainty?: boolean | (TeacherUncertaintyOptions & { readonly noiseStd?: number });
 }
 
 /** Options of every term that can be named in a mix; what follows from the networks is not among them. */
@@ -55,6 +82,12 @@ export interface CustomTermOptions {
   /** `confidence: true` takes prototypes of unlabelled images over certain voxels only. */
   readonly "prototype-alignment": PrototypeTermOptions & { readonly confidence?: boolean };
   readonly "mix-prototypes": PrototypeTermOptions & FusionOptions;
+  readonly "proxy-supervision": Omit<ProxyTermOptions, "proxies">;
+  readonly "prediction-consistency": Omit<ProxyTermOptions, "proxies">;
+  readonly "proxy-consistency": Omit<ProxyTermOptions, "proxies">;
+  readonly "channel-dice": ChannelDiceTermOptions;
+  readonly "structural-affinity": CustomAffinityOptions;
+  readonly "contextual-affinity": CustomAffinityOptions;
 }
 
 /** Name of a term in a mix. */
@@ -64,6 +97,24 @@ export type CustomTermName = keyof CustomTermOptions;
 export type CustomTerm = {
   readonly [K in CustomTermName]: { readonly term: K; readonly name?: string } & CustomTermOptions[K];
 }[CustomTermName];
+
+/** An affinity term whose guide is gated by the teacher's uncertainty. */
+function gatedAffinity(
+  term: (options: AffinityTermOptions) => Term,
+  { uncertainty = false, ...options }: CustomAffinityOptions,
+): Term {
+  if (uncertainty === false) return term(options);
+  const { noiseStd = 0.1, ...monteCarlo } = uncertainty === true ? {} : uncertainty;
+  const built = term({
+    ...options,
+    gate: {
+      name: `teacher/${JSON.stringify({ noiseStd, ...monteCarlo })}`,
+      mask: (context) =>
+        reliableTeacherVoxels(context, "unlabeled", context.unlabeled!.image, { ...monteCarlo, noiseStd }),
+    },
+  });
+  return { ...built, needs: { ...built.needs, teacher: "dropout" } };
+}
 
 type Factories = { readonly [K in CustomTermName]: (options: CustomTermOptions[K], parts: CustomParts) => Term };
 
@@ -89,6 +140,12 @@ const factories: Factories = {
   "prototype-alignment": ({ confidence: certain = false, ...options }, { confidence }) =>
     prototypeAlignmentTerm({ ...options, ...(certain ? { confidence: confidence() } : {}) }),
   "mix-prototypes": mixPrototypeTerm,
+  "proxy-supervision": (options, { proxies }) => proxySupervisionTerm({ ...options, proxies: proxies() }),
+  "prediction-consistency": (options, { proxies }) => predictionConsistencyTerm({ ...options, proxies: proxies() }),
+  "proxy-consistency": (options, { proxies }) => proxyConsistencyTerm({ ...options, proxies: proxies() }),
+  "channel-dice": channelDiceTerm,
+  "structural-affinity": (options) => gatedAffinity(structuralAffinityTerm, options),
+  "contextual-affinity": (options) => gatedAffinity(contextualAffinityTerm, options),
 };
 
 /** Names of the terms that {@link customTerm} builds. */

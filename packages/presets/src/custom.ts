@@ -1,5 +1,6 @@
+import { type SemanticProxies, type SemanticProxiesOptions, semanticProxies } from "@semiseg/icl-proxies";
 import { composeMethod, type Method, type TeacherConfig, type Term } from "@semiseg/method";
-import type { Network } from "@semiseg/nn";
+import { type Network, RandomStream } from "@semiseg/nn";
 import { type SelfAwareConfidenceOptions, selfAwareConfidence } from "@semiseg/prototype-alignment";
 import { type AttentionOptions, attendingAuxiliary, seedOf } from "./auxiliary-network.js";
 import { type CustomTerm, customTerm } from "./custom-terms.js";
@@ -19,6 +20,8 @@ export interface CustomConfig {
   readonly auxiliary?: Network | { readonly attention?: AttentionOptions; readonly [option: string]: unknown };
   /** DuCiSC's self-aware thresholds, shared by the terms that use them. */
   readonly confidence?: Omit<SelfAwareConfidenceOptions, "numClasses" | "numScales">;
+  /** Options of ICL's proxy modules, shared by the terms that use them. */
+  readonly proxies?: Omit<SemanticProxiesOptions, "network" | "random">;
   /** Terms by name, or terms of your own. */
   readonly terms: readonly (CustomTerm | Term)[];
 }
@@ -41,11 +44,17 @@ export function custom(config: CustomConfig): Method {
   const { title = "custom", network = {}, teacher, terms } = config;
   const student = networkOf(network);
   const auxiliary = config.auxiliary === undefined ? undefined : auxiliaryOf(network, student, config.auxiliary);
+  let proxies: SemanticProxies | undefined;
   let confidence: ReturnType<typeof selfAwareConfidence> | undefined;
   const parts = {
     student,
     auxiliary,
     seed: seedOf(network),
+    proxies: () => {
+      const random = new RandomStream(seedOf(network)).fork("semantic proxies");
+      proxies ??= semanticProxies({ ...config.proxies, network: student, random });
+      return proxies;
+    },
     confidence: () => {
       confidence ??= selfAwareConfidence({
         ...config.confidence,

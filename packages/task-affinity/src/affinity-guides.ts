@@ -1,7 +1,8 @@
 import type { StepContext } from "@semiseg/method";
 import { resizeNearest, withoutGradient } from "@semiseg/nn";
-import { sum, type Tensor, tidy } from "@tensorflow/tfjs-core";
+import { expandDims, mul, sum, type Tensor, tidy } from "@tensorflow/tfjs-core";
 import { type Activation, activate } from "./activate.js";
+import type { GuideGate } from "./affinity-options.js";
 import { asRows } from "./class-representations.js";
 
 /** What the two halves are pooled under at one resolution. */
@@ -19,6 +20,7 @@ export interface AffinityGuide {
 export interface GuideOptions {
   readonly activation?: Activation;
   readonly detachGuide: boolean;
+  readonly gate?: GuideGate;
 }
 
 const masses = (guide: Tensor): Tensor => sum(asRows(guide), 1);
@@ -34,15 +36,18 @@ function sizeAbove(size: readonly number[], full: readonly number[]): readonly n
  * from the one above. To be called inside `tidy`.
  */
 export function affinityGuides(context: StepContext, size: readonly number[], options: GuideOptions): AffinityGuide {
-  const { activation, detachGuide } = options;
+  const { activation, detachGuide, gate } = options;
   const full = context.labeled.labels.shape.slice(1);
-  const key = `affinity guide/${activation ?? "default"}/${detachGuide ? "constant" : "with gradient"}/${size.join("x")}`;
+  const key = `affinity guide/${activation ?? "default"}/${detachGuide ? "constant" : "with gradient"}/${gate?.name ?? "all"}/${size.join("x")}`;
   return context.share(key, () =>
     tidy(() => {
       const finest = size.every((n, i) => n === full[i]);
       const above = finest ? null : affinityGuides(context, sizeAbove(size, full), options);
-      const unlabeledGuide = (): Tensor =>
-        above ? resizeNearest(above.unlabeled, size) : activate(context.student.unlabeled().logits, activation);
+      const unlabeledGuide = (): Tensor => {
+        if (above) return resizeNearest(above.unlabeled, size);
+        const guide = activate(context.student.unlabeled().logits, activation);
+        return gate ? mul(guide, expandDims(gate.mask(context), -1)) : guide;
+      };
       const unlabeled = detachGuide ? withoutGradient(unlabeledGuide) : unlabeledGuide();
       const labeled = withoutGradient(() => resizeNearest(above ? above.labeled : context.labeled.onehot, size));
       return {

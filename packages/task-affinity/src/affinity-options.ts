@@ -1,6 +1,16 @@
 import { checkChoice, checkNumber } from "@semiseg/errors";
+import type { StepContext } from "@semiseg/method";
+import type { Tensor } from "@tensorflow/tfjs-core";
 import type { Activation } from "./activate.js";
 import { PAIRINGS, type Pairing } from "./pooled-classes.js";
+
+/** Voxels of the unlabelled half that count in a guide: another method's uncertainty, for example. */
+export interface GuideGate {
+  /** Guides of equal names are shared by the terms of a step. */
+  readonly name: string;
+  /** float32 `[B_u, ...S]`, between 0 and 1; a constant. */
+  mask(context: StepContext): Tensor;
+}
 
 /** Options of both affinity terms. */
 export interface AffinityTermOptions {
@@ -15,6 +25,8 @@ export interface AffinityTermOptions {
   readonly detachLabeled?: boolean;
   /** The guide is a constant: the prediction cannot be bent to please this loss. Default false. */
   readonly detachGuide?: boolean;
+  /** Unlabelled voxels that count. Default: all. */
+  readonly gate?: GuideGate;
 }
 
 /** `options` with defaults, checked; the weight matches the strength of the released form at two samples per half. */
@@ -22,12 +34,20 @@ export function resolveAffinityOptions(
   where: string,
   options: AffinityTermOptions,
   published: number,
-): Required<Omit<AffinityTermOptions, "activation">> & Pick<AffinityTermOptions, "activation"> {
+): Required<Omit<AffinityTermOptions, "activation" | "gate">> & Pick<AffinityTermOptions, "activation" | "gate"> {
   const { pairing = "batch", activation, maskAbsent = true, detachLabeled = false, detachGuide = false } = options;
   checkChoice(where, "pairing", pairing, PAIRINGS);
   if (activation !== undefined) checkChoice(where, "activation", activation, ["sigmoid", "softmax"]);
   // With B samples of equal vectors the released form is 1 / B^2 of the others.
   const weight = options.weight ?? (pairing === "code" ? published : published / 4);
   checkNumber(where, "weight", weight, { min: 0 });
-  return { weight, pairing, maskAbsent, detachLabeled, detachGuide, ...(activation ? { activation } : {}) };
+  return {
+    weight,
+    pairing,
+    maskAbsent,
+    detachLabeled,
+    detachGuide,
+    ...(activation ? { activation } : {}),
+    ...(options.gate ? { gate: options.gate } : {}),
+  };
 }

@@ -70,11 +70,11 @@ function pooledHalves(
 
 /** A term that compares the class vectors of the two halves at every level of a view, losses added. */
 export function affinityTerm(view: AffinityView, options: AffinityTermOptions): Term {
-  const { weight, activation, ...resolved } = resolveAffinityOptions(view.where, options, view.weight);
+  const { weight, activation, gate, ...resolved } = resolveAffinityOptions(view.where, options, view.weight);
   const { pairing, maskAbsent, detachLabeled, detachGuide } = resolved;
-  const byActivation = activation === undefined ? {} : { activation };
+  const chosen = { ...(activation === undefined ? {} : { activation }), ...(gate ? { gate } : {}) };
   const lossAt = (context: StepContext, features: Tensor, { name }: FeatureSpec): Scalar => {
-    const guide = affinityGuides(context, features.shape.slice(1, -1), { detachGuide, ...byActivation });
+    const guide = affinityGuides(context, features.shape.slice(1, -1), { detachGuide, ...chosen });
     const { labeled, unlabeled } = pooledHalves(features, guide, { pairing, detachGuide });
     logVectors(context, name, labeled.vectors, unlabeled.vectors);
     const target = detachLabeled ? { ...labeled, vectors: stopGradient(labeled.vectors) } : labeled;

@@ -1,7 +1,7 @@
 /** Class representations and task-affinity consistency (TAC). @packageDocumentation */
 export { type AttentionGate, type AttentionGateOptions, attentionGate } from "@semiseg/backbones";
 export type { Activation } from "./activate.js";
-export type { AffinityTermOptions } from "./affinity-options.js";
+export type { AffinityTermOptions, GuideGate } from "./affinity-options.js";
 export * from "./channel-dice-loss.js";
 export * from "./channel-dice-term.js";
 export {

@@ -1,11 +1,13 @@
 import { z } from "zod";
 import {
+  affinity,
   confidence,
   dice,
   distanceShape,
   fraction,
   omniCorrelation,
   positive,
+  proxyModules,
   ramped,
   sharpened,
   teacher,
@@ -21,6 +23,15 @@ const prototype = {
   warmUpSteps: z.int().min(0).optional().describe("Steps on labelled images alone"),
 };
 const fusion = { sigma: z.tuple([fraction, fraction]).optional().describe("Bounds of the labelled image's share") };
+
+const gatedAffinity = {
+  weight: weight.optional(),
+  ...affinity,
+  uncertainty: z
+    .union([z.boolean(), uncertainty.unwrap().extend({ noiseStd: weight.optional() })])
+    .optional()
+    .describe("Unlabelled voxels count where the teacher's Monte Carlo dropout entropy is low"),
+};
 
 /** The options of each term that a mix can name. */
 export const termSchemas = {
@@ -45,6 +56,16 @@ export const termSchemas = {
   "fused-images": { ...prototype, ...fusion },
   "prototype-alignment": { ...prototype, confidence: z.boolean().optional().describe("Over certain voxels only") },
   "mix-prototypes": { ...prototype, ...fusion },
+  "proxy-supervision": { weight: weight.optional() },
+  "prediction-consistency": { weight: weight.optional() },
+  "proxy-consistency": { weight: weight.optional() },
+  "channel-dice": {
+    weight: weight.optional(),
+    activation: z.enum(["sigmoid", "softmax"]).optional(),
+    crossEntropyWeight: weight.optional(),
+  },
+  "structural-affinity": gatedAffinity,
+  "contextual-affinity": gatedAffinity,
 } as const;
 
 const names = Object.keys(termSchemas);
@@ -102,5 +123,6 @@ export const customSchema = z.strictObject({
   teacher,
   auxiliary,
   confidence: confidence.describe("DuCiSC's self-aware thresholds, shared by the terms that use them"),
+  proxies: z.strictObject(proxyModules).optional().describe("ICL's modules, shared by the terms that use them"),
   terms: z.array(term).min(1),
 });

@@ -74,3 +74,21 @@ export const sharpened = {
 /** A part with options of its own, or false for none. */
 export const orFalse = <T extends z.ZodRawShape>(shape: T) =>
   z.union([z.strictObject(shape), z.literal(false)]).optional();
+export const affinity = {
+  pairing: z.enum(["batch", "code", "sample"]).optional().describe("How class vectors are pooled and compared"),
+  activation: z.enum(["sigmoid", "softmax"]).optional(),
+  maskAbsent: z.boolean().optional(),
+  detachLabeled: z.boolean().optional(),
+  detachGuide: z.boolean().optional(),
+};
+export const proxyModules = {
+  features: z.array(z.string()).min(1).optional().describe("Features that the proxies attend to, coarse to fine"),
+  heads: z.array(positive).min(1).optional().describe("Attention heads of each of them"),
+  tokenMixing: z.enum(["none", "lowRank", "full"]).optional().describe("How a class map's tokens see one another"),
+  mixingGrid: positive.optional().describe("Cells per axis that lowRank mixes"),
+  memoryLimit: weight.optional().describe("Bytes that full may take for weights, gradients and momentum"),
+  stochasticDepth: z.number().min(0).lt(1).optional(),
+  trueResidual: z.boolean().optional(),
+  compatScramble: z.boolean().optional(),
+  proxyStd: weight.optional().describe("Standard deviation of the initial proxies"),
+};

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { customSchema } from "./custom-schema.js";
 import {
+  affinity,
   confidence,
   crossTask,
   dice,
@@ -8,6 +9,7 @@ import {
   omniCorrelation,
   orFalse,
   positive,
+  proxyModules,
   ramped,
   sharpened,
   teacher,
@@ -17,14 +19,6 @@ import {
 } from "./method-options.js";
 
 const meanTeacher = { teacher, consistency: teacherConsistency };
-
-const affinity = {
-  pairing: z.enum(["batch", "code", "sample"]).optional().describe("How class vectors are pooled and compared"),
-  activation: z.enum(["sigmoid", "softmax"]).optional(),
-  maskAbsent: z.boolean().optional(),
-  detachLabeled: z.boolean().optional(),
-  detachGuide: z.boolean().optional(),
-};
 
 const without = z.array(z.string()).optional().describe("Names of loss terms to leave out, for ablations");
 
@@ -90,15 +84,7 @@ const options = {
   icl: z.strictObject({
     name: z.literal("icl"),
     without,
-    features: z.array(z.string()).min(1).optional().describe("Features that the proxies attend to, coarse to fine"),
-    heads: z.array(positive).min(1).optional().describe("Attention heads of each of them"),
-    tokenMixing: z.enum(["none", "lowRank", "full"]).optional().describe("How a class map's tokens see one another"),
-    mixingGrid: positive.optional().describe("Cells per axis that lowRank mixes"),
-    memoryLimit: weight.optional().describe("Bytes that full may take for weights, gradients and momentum"),
-    stochasticDepth: z.number().min(0).lt(1).optional(),
-    trueResidual: z.boolean().optional(),
-    compatScramble: z.boolean().optional(),
-    proxyStd: weight.optional().describe("Standard deviation of the initial proxies"),
+    ...proxyModules,
     supervised: z.strictObject({ weight: weight.optional(), ...dice }).optional(),
     proxySupervision: orFalse({ weight: weight.optional() }),
     predictionConsistency: orFalse({ weight: weight.optional() }),
@@ -119,10 +105,16 @@ const names = Object.keys(options);
 
 /** A preset and its options. */
 export const methodSchema = z
-  .discriminatedUnion("name", Object.values(options) as [typeof options.supervised, typeof options.ducisc], {
-    error: (issue) => {
-      const received = (issue.input as { readonly name?: unknown } | undefined)?.name;
-      return received === undefined ? undefined : `must be one of ${names.join(", ")}, received '${String(received)}'`;
+  .discriminatedUnion(
+    "name",
+    Object.values(options) as [typeof options.supervised, typeof options.icl, typeof options.custom],
+    {
+      error: (issue) => {
+        const received = (issue.input as { readonly name?: unknown } | undefined)?.name;
+        return received === undefined
+          ? undefined
+          : `must be one of ${names.join(", ")}, received '${String(received)}'`;
+      },
     },
-  })
+  )
   .describe("A preset and its options");
