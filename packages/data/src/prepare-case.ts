@@ -1,8 +1,8 @@
-import { prepareVolume } from "./prepare-volume.js";
+import { preparedFrom } from "./prepare-volume.js";
 import { readCase } from "./read-case.js";
 import type { Dataset, PreparedCase, PreprocessOptions } from "./types.js";
 
 /** Reads and prepares one case; `options` default to the data set's published preprocessing. */
 export async function prepareCase(dataset: Dataset, id: string, options?: PreprocessOptions): Promise<PreparedCase> {
-  return prepareVolume(await readCase(dataset, id), options ?? dataset.preprocess ?? {});
+  return preparedFrom(await readCase(dataset, id), options ?? dataset.preprocess ?? {}, true);
 }

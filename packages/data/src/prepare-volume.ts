@@ -29,6 +29,11 @@ export function checkPreprocess(options: PreprocessOptions, dims: number): void 
 
 /** Prepares a case that was read with `readCase` (or any image and label of that form); see `PreprocessOptions`. */
 export function prepareVolume(raw: RawCase, options: PreprocessOptions = {}): PreparedCase {
+  return preparedFrom(raw, options, false);
+}
+
+/** As `prepareVolume`; `owned` arrays may be changed and become part of the result. */
+export function preparedFrom(raw: RawCase, options: PreprocessOptions, owned: boolean): PreparedCase {
   const { image, label } = raw;
   const original = image.shape.slice(0, -1);
   const dims = original.length;
@@ -39,7 +44,8 @@ export function prepareVolume(raw: RawCase, options: PreprocessOptions = {}): Pr
       `${image.meta.source ?? raw.id}: crop 'label' needs a label; an unlabelled case must not be cropped by what it hasn't`,
     );
   const move = options.reorient ? canonicalMove(image.affine, dims) : identityMove(dims);
-  const moved = moveAxes(new Float32Array(image.data), original, channels, move);
+  const values = owned && image.data instanceof Float32Array ? image.data : new Float32Array(image.data);
+  const moved = moveAxes(values, original, channels, move);
   let labels = label ? moveAxes(label.data as Uint8Array, original, 1, move).data : null;
   const movedSpacing = move.permutation.map((p) => image.spacing[p]!);
   let affine = multiplyAffines(image.affine, moveAffine(move, original));
@@ -69,7 +75,7 @@ export function prepareVolume(raw: RawCase, options: PreprocessOptions = {}): Pr
     id: raw.id,
     image: data,
     imageShape: [...padded, channels],
-    labels: labels === label?.data ? (labels?.slice() ?? null) : labels,
+    labels: labels === label?.data && !owned ? (labels?.slice() ?? null) : labels,
     spacing: target,
     affine,
     record: {

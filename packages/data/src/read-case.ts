@@ -109,6 +109,9 @@ function withChannels(dataset: Dataset, volume: Volume): Volume {
 
 function checkFinite(image: Volume): void {
   if (!image.dtype.startsWith("float")) return;
+  const { storedDtype = image.dtype, sclSlope = 1, sclInter = 0 } = image.meta;
+  // Scaled integers of 16 bits at most are finite when their largest value is.
+  if (/^u?int(8|16)$/.test(storedDtype) && Math.abs(sclSlope) * 65536 + Math.abs(sclInter) < 3e38) return;
   const { data } = image;
   let first = 0;
   // x - x is 0 for every finite number and NaN otherwise.

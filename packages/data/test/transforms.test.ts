@@ -3,6 +3,7 @@ import { OptionError } from "@semiseg/errors";
 import { RandomSource } from "@semiseg/random";
 import { describe, expect, it } from "vitest";
 import { cropPad } from "../src/transforms/crop-pad.js";
+import { cutBox } from "../src/transforms/cut-box.js";
 import { composeMoves, flipMove, inverseMove, moveAxes, rot90Move } from "../src/transforms/move-axes.js";
 import { resample, resampledSize } from "../src/transforms/resample.js";
 
@@ -86,6 +87,22 @@ describe("cropPad", () => {
     expect(Array.from(cropPad(count(4), [2, 2], 1, [-1, 0], [4, 3], 9))).toEqual([9, 9, 9, 0, 1, 9, 2, 3, 9, 9, 9, 9]);
     expect(Array.from(cropPad(count(8), [1, 2, 2], 2, [0, 1, 0], [1, 1, 3]))).toEqual([4, 5, 6, 7, 0, 0]);
     expect(Array.from(cropPad(count(4), [2, 2], 1, [5, 5], [1, 2]))).toEqual([0, 0]);
+  });
+});
+
+describe("cutBox", () => {
+  it("is a crop with padding followed by the axis moves, for every move, place and number of channels", () => {
+    const random = new RandomSource(5);
+    for (let trial = 0; trial < 300; trial++) {
+      const rank = 2 + (trial % 2);
+      const draw = (lo: number, hi: number) => Array.from(random.integers(lo, hi, rank));
+      const [spatial, size, start, channels] = [draw(1, 7), draw(1, 8), draw(-4, 6), 1 + (trial % 3)];
+      const turn = rot90Move(rank, random.integers(0, 4, 1)[0]!, trial % 5 ? [0, 1] : [rank - 2, rank - 1]);
+      const move = composeMoves(turn, flipMove(rank, random.integers(0, rank, 1)[0]!));
+      const data = count(spatial.reduce((a, b) => a * b, channels)).map((x) => x + 1);
+      const want = moveAxes(cropPad(data, spatial, channels, start, size), size, channels, move).data;
+      expect(cutBox(data, spatial, channels, start, size, move)).toEqual(want);
+    }
   });
 });
 

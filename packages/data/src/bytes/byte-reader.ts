@@ -99,6 +99,7 @@ export function chunkReader(name: string, inflation: Inflation, maxBytes: number
     name,
     async read(count, what) {
       checkSize(name, what, count, maxBytes);
+      if (pending.length === 0 && count > 0 && !cut) await pull();
       if (count <= pending.length) {
         const out = pending.subarray(0, count);
         pending = pending.subarray(count);

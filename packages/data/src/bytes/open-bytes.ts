@@ -30,6 +30,20 @@ export async function loadBytes(
   }
 }
 
+/** Most that one chunk takes, whatever a file claims. */
+const MAX_CHUNK = 1 << 26;
+
+/**
+ * Room for all of the output where gzip's last four bytes tell its size, so that it comes in one piece and is not copied;
+ * what they say is believed as far as deflate can reach only.
+ */
+function chunkSizeOf(bytes: Uint8Array, format: string): number {
+  const guess = Math.min(1 << 20, Math.max(1 << 14, bytes.length * 4));
+  if (format !== "gzip" || bytes.length < 18) return guess;
+  const told = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - 4, 4).getUint32(0, true) + 1;
+  return told > guess && told <= Math.min(MAX_CHUNK, bytes.length * 1032) ? told : guess;
+}
+
 /** A reader of gzip, zlib ('deflate') or bare deflate data. */
 export async function inflatingReader(
   name: string,
@@ -39,7 +53,7 @@ export async function inflatingReader(
 ): Promise<ByteReader> {
   if (inNode) {
     const zlib = await nodeZlib();
-    const options = { chunkSize: Math.min(1 << 20, Math.max(1 << 14, bytes.length * 4)) };
+    const options = { chunkSize: chunkSizeOf(bytes, format) };
     const create = (settings: typeof options & { finishFlush?: number }) =>
       format === "gzip"
         ? zlib.createGunzip(settings)

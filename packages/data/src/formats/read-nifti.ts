@@ -19,6 +19,12 @@ function scaled(values: TypedArray, header: NiftiHeader): TypedArray {
   if (slope === 1 && inter === 0) return values;
   const Real = BYTES[stored] <= 2 || stored === "float32" ? Float32Array : Float64Array;
   const out = new Real(values.length);
+  if (values instanceof Uint8Array) {
+    const table = new Real(256);
+    for (let value = 0; value < 256; value++) table[value] = value * slope + inter;
+    for (let i = 0; i < out.length; i++) out[i] = table[values[i]!]!;
+    return out;
+  }
   for (let i = 0; i < out.length; i++) out[i] = values[i]! * slope + inter;
   return out;
 }

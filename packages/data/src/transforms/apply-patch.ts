@@ -1,6 +1,6 @@
 import type { PreparedCase } from "../types.js";
 import { changeIntensities } from "./change-intensities.js";
-import { cropPad } from "./crop-pad.js";
+import { cutBox } from "./cut-box.js";
 import { elasticField } from "./elastic-field.js";
 import type { GridValues } from "./grid.js";
 import { moveAxes } from "./move-axes.js";
@@ -25,25 +25,26 @@ export function applyPatch(prepared: PreparedCase, record: PatchRecord): Patch {
   const spatial = prepared.imageShape.slice(0, -1);
   const channels = prepared.imageShape[spatial.length]!;
   const cut = cutter(spatial, record);
-  const image = moveAxes(cut(prepared.image, channels), record.size, channels, record);
-  changeIntensities(image.data, image.spatial, channels, record.intensity);
-  if (!prepared.labels) return { image: image.data, labels: null };
-  return { image: image.data, labels: moveAxes(cut(prepared.labels, 1), record.size, 1, record).data };
+  const image = cut(prepared.image, channels);
+  const patchSize = record.permutation.map((p) => record.size[p]!);
+  changeIntensities(image, patchSize, channels, record.intensity);
+  return { image, labels: prepared.labels && cut(prepared.labels, 1) };
 }
 
-/** Cuts the record's box, straight or warped. */
+/** Cuts the record's box, straight or warped, and moves its axes. */
 function cutter(
   spatial: readonly number[],
-  { start, size, warp: record }: PatchRecord,
+  record: PatchRecord,
 ): <T extends GridValues>(data: T, channels: number) => T {
-  if (!record) return (data, channels) => cropPad(data, spatial, channels, start, size);
+  const { start, size, warp: warped } = record;
+  if (!warped) return (data, channels) => cutBox(data, spatial, channels, start, size, record);
   const targetCentre = size.map((n) => (n - 1) / 2);
   const map = {
     size,
     targetCentre,
     sourceCentre: start.map((s, a) => s + targetCentre[a]!),
-    matrix: record.matrix,
-    ...(record.elastic ? { displacement: elasticField(size, record.elastic) } : {}),
+    matrix: warped.matrix,
+    ...(warped.elastic ? { displacement: elasticField(size, warped.elastic) } : {}),
   };
-  return (data, channels) => warp(data, spatial, channels, map);
+  return (data, channels) => moveAxes(warp(data, spatial, channels, map), size, channels, record).data;
 }
