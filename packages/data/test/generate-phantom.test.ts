@@ -50,6 +50,17 @@ describe("generatePhantom", () => {
     expect(generatePhantom(3, { ...small, seed: 1 }).label.data).not.toEqual(one.label.data);
   });
 
+  it("gives the other contrast from the index that is asked for, and each body once", async () => {
+    const mixed = { ...small, otherModalityFrom: 2 };
+    expect(generatePhantom(1, mixed).image.data).toEqual(generatePhantom(1, small).image.data);
+    for (const index of [2, 3])
+      expect(generatePhantom(index, mixed)).toEqual(generatePhantom(index, { ...small, modality: "b" }));
+    const dataset = await openDataset({ kind: "phantom", ...mixed, train: 3, validation: 0, test: 1 });
+    const { image } = await readCase(dataset, "phantom_002");
+    expect(image.data).toEqual(generatePhantom(2, { ...small, modality: "b" }).image.data);
+    expect(() => generatePhantom(0, { ...small, otherModalityFrom: -1 })).toThrow(OptionError);
+  });
+
   it("keeps the anatomy and reverses contrasts in the second modality", () => {
     const a = generatePhantom(2, { ...small, modality: "a", noise: 0, bias: 0, contrastJitter: 0 });
     const b = generatePhantom(2, { ...small, modality: "b", noise: 0, bias: 0, contrastJitter: 0 });

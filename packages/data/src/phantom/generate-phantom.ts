@@ -29,6 +29,8 @@ export interface Phantom {
 export function generatePhantom(index: number, options: PhantomOptions = {}): Phantom {
   checkNumber("generatePhantom", "index", index, { integer: true, min: 0 });
   const o = resolvePhantomOptions(options);
+  const other = options.otherModalityFrom !== undefined && index >= options.otherModalityFrom;
+  const modality = other ? (o.modality === "a" ? "b" : "a") : o.modality;
   const random = new RandomSource(o.seed).fork("phantom").fork(index);
   const anatomy = drawAnatomy(random.fork("anatomy"), o.variation);
   const planar = o.shape.length === 2;
@@ -51,7 +53,7 @@ export function generatePhantom(index: number, options: PhantomOptions = {}): Ph
   }
 
   const appearance = random.fork("appearance");
-  const level0 = CONTRAST[o.modality].map((mean) => mean + o.contrastJitter * appearance.nextNormal());
+  const level0 = CONTRAST[modality].map((mean) => mean + o.contrastJitter * appearance.nextNormal());
   const image = Float32Array.from(tissue, (t) => level0[t]!);
   blur(image, [nx, ny, nz]);
   shade(image, [nx, ny, nz], o.bias, appearance.fork("bias"));
@@ -83,7 +85,7 @@ export function generatePhantom(index: number, options: PhantomOptions = {}): Ph
   const common = { shape: o.shape, spacing: o.spacing, affine };
   const meta = { format: "phantom", source: `phantom ${index}`, affineSource: "header" } as const;
   return {
-    image: { ...common, data: image, dtype: "float32", meta: { ...meta, description: `modality ${o.modality}` } },
+    image: { ...common, data: image, dtype: "float32", meta: { ...meta, description: `modality ${modality}` } },
     label: { ...common, data: label, dtype: "uint8", meta: { ...meta, header: { tissues: TISSUES } } },
   };
 }

@@ -10,6 +10,8 @@ export interface PhantomOptions {
   readonly organs?: number;
   /** Two contrasts of the same kind of anatomy: 'a' is CT-like, 'b' MR-like (other order of intensities). Default 'a'. */
   readonly modality?: "a" | "b";
+  /** Cases from this index on have the other contrast: data sets of two contrasts without a common body. Default: none. */
+  readonly otherModalityFrom?: number;
   /** Noise deviation relative to the organ contrast of about 1. Default 0.25. */
   readonly noise?: number;
   /** Strength of the smooth multiplicative bias field, as the largest relative change. Default 0.25. */
@@ -21,7 +23,7 @@ export interface PhantomOptions {
   readonly seed?: number;
 }
 
-export type ResolvedPhantomOptions = Required<PhantomOptions>;
+export type ResolvedPhantomOptions = Required<Omit<PhantomOptions, "otherModalityFrom">>;
 
 export const ORGAN_NAMES = ["liver", "kidneys", "aorta", "bladder"] as const;
 
@@ -50,6 +52,8 @@ export function resolvePhantomOptions(options: PhantomOptions = {}): ResolvedPha
   };
   checkNumber(where, "organs", resolved.organs, { integer: true, min: 1, max: ORGAN_NAMES.length });
   checkChoice(where, "modality", resolved.modality, ["a", "b"]);
+  if (options.otherModalityFrom !== undefined)
+    checkNumber(where, "otherModalityFrom", options.otherModalityFrom, { integer: true, min: 0 });
   checkNumber(where, "noise", resolved.noise, { min: 0 });
   checkNumber(where, "bias", resolved.bias, { min: 0, below: 1 });
   checkNumber(where, "contrastJitter", resolved.contrastJitter, { min: 0, max: 1 });
