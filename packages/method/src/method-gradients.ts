@@ -1,5 +1,5 @@
 import { SemisegError } from "@semiseg/errors";
-import { withoutGradient } from "@semiseg/nn";
+import { variableGradients, withoutGradient } from "@semiseg/nn";
 import {
   addN,
   clone,
@@ -14,7 +14,6 @@ import {
   sum,
   type Tensor,
   tidy,
-  variableGrads,
 } from "@tensorflow/tfjs-core";
 import type { Method } from "./method.js";
 import type { OwnedStepContext } from "./step-context.js";
@@ -86,13 +85,13 @@ export async function methodGradients(
   const values = new Map<string, Tensor>();
   const backward = (only?: string): { value: Scalar; gradients: Map<string, Tensor> } => {
     context.forgetGradients();
-    const { value, grads } = variableGrads(() => weighted(method, context, values, only), trainable);
-    const gradients = new Map<string, Tensor>();
-    for (const [name, gradient] of Object.entries(grads)) if (gradient) gradients.set(byTfName.get(name)!, gradient);
-    return { value, gradients };
+    const { value, gradients } = variableGradients(() => weighted(method, context, values, only), trainable);
+    return { value, gradients: new Map([...gradients].map(([variable, g]) => [byTfName.get(variable.name)!, g])) };
   };
-  const active = method.terms.some((term) => term.weight(context.step, context.maxSteps) !== 0);
-  const { value, gradients } = active ? backward() : { value: scalar(0), gradients: new Map<string, Tensor>() };
+  const active = method.terms.filter((term) => term.weight(context.step, context.maxSteps) !== 0);
+  for (const term of active) term.prepare?.(context);
+  const { value, gradients } =
+    active.length > 0 ? backward() : { value: scalar(0), gradients: new Map<string, Tensor>() };
   const numbers = await readScalars([value, ...values.values()]);
   dispose([value, ...values.values()]);
   const [total, ...raw] = numbers as [number, ...number[]];

@@ -39,4 +39,5 @@ export * from "./state/py-torch-state-dict.js";
 export * from "./state/save-safetensors.js";
 export * from "./state/state-dict.js";
 export * from "./stop-gradient.js";
+export * from "./variable-gradients.js";
 export * from "./without-gradient.js";
