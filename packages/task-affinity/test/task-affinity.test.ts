@@ -81,6 +81,14 @@ eachBackend("task-affinity", () => {
     expect(value(loss("batch", false, tf.mul(FL, 2), tf.mul(FU, 2)))).toBeCloseTo(4 * 0.8236798, 4);
   });
 
+  it("with two samples of equal vectors the code form is a quarter of the batch form", () => {
+    const twice = (t: tf.Tensor) => tf.concat([tf.slice(t, 0, 1), tf.slice(t, 0, 1)]);
+    const at = (pairing: Pairing) => value(loss(pairing, false, twice(FL), twice(FU), twice(Y), twice(P)));
+    expect(at("code")).toBeCloseTo(0.2656249, 6);
+    expect(at("batch")).toBeCloseTo(1.0624995, 6);
+    expect(at("sample")).toBeCloseTo(at("batch"), 5);
+  });
+
   it("permuting voxels changes nothing, shuffling a half changes the code form only, swapping classes nothing", () => {
     const voxels = (t: tf.Tensor) => tf.gather(t, [3, 1, 0, 2], 2);
     const samples = (t: tf.Tensor) => tf.gather(t, [1, 0], 0);
