@@ -100,6 +100,8 @@ export interface Term {
   readonly needs: Needs;
   /** Weight at a step (counted from 0) of a run of `maxSteps`; 0 skips `loss` altogether. */
   weight(step: number, maxSteps: number): number;
+  /** Before the losses of a step, if the weight is not 0: begins work that can run beside the networks' passes. */
+  prepare?(context: StepContext): void;
   /** The unweighted loss; `value * weight` is what is minimised. */
   loss(context: StepContext): Scalar;
   /** Modules trained with the student and dropped at test time, by name. */
