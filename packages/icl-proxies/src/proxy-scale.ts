@@ -4,6 +4,7 @@ import { add, concat, mul, ones, reshape, slice, type Tensor } from "@tensorflow
 import { mapHead } from "./map-head.js";
 import { proxyAttention } from "./proxy-attention.js";
 import type { ProxyScaleConfig } from "./proxy-modules-config.js";
+import { proxyTokens } from "./proxy-tokens.js";
 import { recomputed } from "./recomputed.js";
 import { tokenMixing } from "./token-mixing.js";
 
@@ -28,8 +29,8 @@ export function proxyScale(config: ProxyScaleConfig, updates: boolean): ProxySca
   const { spatialDims, channels, heads, stochasticDepth, trueResidual, compatScramble, random } = config;
   const dense = (name: string, inFeatures: number, outFeatures: number) =>
     linear({ inFeatures, outFeatures, random: random.fork(name) });
-  const tokens = { projection: dense("tokens", channels, channels), norm: layerNorm({ channels }) };
-  const [queryNorm, tokenNorm] = [layerNorm({ channels }), layerNorm({ channels })];
+  const tokens = proxyTokens({ channels, random: random.fork("tokens") });
+  const queryNorm = layerNorm({ channels });
   const attention = proxyAttention({
     channels,
     heads,
@@ -59,8 +60,10 @@ export function proxyScale(config: ProxyScaleConfig, updates: boolean): ProxySca
 
   const run = (feature: Tensor, proxies: Tensor, options: ApplyOptions): ProxyScaleOutput => {
     const [samples, space] = [feature.shape[0]!, feature.shape.slice(1, -1)];
-    const x = tokenNorm.apply(tokens.norm.apply(tokens.projection.apply(reshape(feature, [samples, -1, channels]))));
-    const { scores, attended } = attention.attend({ proxies: queryNorm.apply(proxies), tokens: x });
+    const { scores, attended } = attention.attend({
+      proxies: queryNorm.apply(proxies),
+      tokens: tokens.apply(feature),
+    });
     const [count, classes] = scores.shape.slice(1, 3) as [number, number];
     const flat = [samples, count, classes * heads];
 
@@ -80,10 +83,8 @@ export function proxyScale(config: ProxyScaleConfig, updates: boolean): ProxySca
   };
 
   const module = moduleOf({
-    "tokens.projection": tokens.projection,
-    "tokens.norm": tokens.norm,
+    tokens,
     queryNorm,
-    tokenNorm,
     attention,
     ...(perceptron
       ? {

@@ -171,15 +171,17 @@ eachBackend("semanticProxyAdaptor and semanticConsistentLearner", (backend) => {
     },
   );
 
-  it("property 3: a permutation of the proxies permutes every map and every updated proxy, exactly", () => {
+  it("property 3: a permutation of the proxies permutes every map and every updated proxy", () => {
+    // Exactly; a fast matrix product rounds a row by where it stands.
+    const error = backend === "cpu" ? 0 : 1e-6;
     const adaptor = semanticProxyAdaptor(flat());
     const inputs = features(flat());
     const own = normal([1, 3, 8], 9);
     const order = tf.tensor1d([2, 0, 1], "int32");
     const [a, b] = [own, tf.gather(own, order, 1)].map((p) => adaptor.apply(inputs, p));
     for (const [i, map] of a!.maps.entries()) {
-      expect(farthest(tf.gather(map, order, 3), b!.maps[i]!)).toBe(0);
-      expect(farthest(tf.gather(a!.proxies[i]!, order, 1), b!.proxies[i]!)).toBe(0);
+      expect(farthest(tf.gather(map, order, 3), b!.maps[i]!)).toBeLessThanOrEqual(error);
+      expect(farthest(tf.gather(a!.proxies[i]!, order, 1), b!.proxies[i]!)).toBeLessThanOrEqual(error);
     }
   });
 
@@ -257,6 +259,43 @@ eachBackend("semanticProxyAdaptor and semanticConsistentLearner", (backend) => {
     }
     const alone = adaptor.apply(pick([1])).maps;
     for (const [i, map] of alone.entries()) expect(farthest(map, tf.slice(plain.maps[i]!, 1, 1))).toBeLessThan(1e-5);
+  });
+
+  it("attends to tokens that are normalised twice, as published", () => {
+    const learner = semanticConsistentLearner(
+      flat({ channels: [8], heads: [1], tokenMixing: "none", trueResidual: true }),
+    );
+    for (const v of learner.variables) if (v.trainable) v.assign(tf.add(v, normal([...v.shape], 4)));
+    const get = (name: string) => learner.named.get(`scales.0.${name}`)! as tf.Tensor;
+    const [x, q] = [normal([1, 2, 3, 8], 1), normal([1, 3, 8], 2)];
+    const dense = (t: tf.Tensor, name: string) =>
+      tf.add(
+        tf.matMul(tf.reshape(t, [-1, 8]) as tf.Tensor2D, get(`${name}.weight`) as tf.Tensor2D, false, true),
+        get(`${name}.bias`),
+      );
+    const norm = (t: tf.Tensor, name: string) => {
+      const { mean, variance } = tf.moments(t, -1, true);
+      return tf.add(
+        tf.mul(tf.div(tf.sub(t, mean), tf.sqrt(tf.add(variance, 1e-5))), get(`${name}.weight`)),
+        get(`${name}.bias`),
+      );
+    };
+    const tokens = norm(norm(dense(x, "tokens.projection"), "tokens.norm"), "tokens.attentionNorm");
+    const queries = dense(norm(tf.reshape(q, [3, 8]), "queryNorm"), "attention.query");
+    const keys = dense(tokens, "attention.key") as tf.Tensor2D;
+    const scores = tf.div(tf.matMul(keys, queries as tf.Tensor2D, false, true), Math.sqrt(8));
+    // The map head by itself, on a feature of one head: outside training an affine map per class.
+    const spread = tf.reshape(scores, [2, 3, 3]) as tf.Tensor3D;
+    const kernel = tf.reshape(get("map.depthwise.weight"), [3, 3, 1, 1]) as tf.Tensor4D;
+    const still = (t: tf.Tensor, name: string) =>
+      tf.relu(tf.add(tf.mul(tf.div(t, Math.sqrt(1 + 1e-5)), get(`${name}.weight`)), get(`${name}.bias`)));
+    const byClass = tf.reshape(tf.transpose(spread, [2, 0, 1]), [3, 2, 3, 1]) as tf.Tensor4D;
+    let y: tf.Tensor = still(tf.conv2d(byClass, kernel, 1, "same"), "map.norm1");
+    y = still(tf.mul(y, tf.reshape(get("map.pointwise.weight"), [])), "map.norm2");
+    y = tf.add(tf.mul(y, tf.reshape(get("map.classifier.weight"), [])), get("map.classifier.bias"));
+    const expected = tf.reshape(tf.transpose(tf.reshape(y, [3, 2, 3]), [1, 2, 0]), [1, 2, 3, 3]);
+    const error = farthest(learner.apply([x], [q]).maps[0]!, expected);
+    expect(error / value(tf.max(tf.abs(expected)))).toBeLessThan(1e-5);
   });
 
   it("lowRank on a grid as fine as the map is full mixing with the same weights", () => {

@@ -62,7 +62,7 @@ describe("icl", () => {
   it("hooks the published features: decoder stages in 2-D, from the bottleneck on in 3-D, of U-Net and V-Net", () => {
     const widths = (network: Network, config: IclConfig = {}) =>
       [...icl({ ...config, network }).trainable.named]
-        .filter(([name]) => name.includes("adaptor") && name.endsWith("tokenNorm.weight"))
+        .filter(([name]) => name.includes("adaptor") && name.endsWith("tokens.norm.weight"))
         .map(([, variable]) => variable.size);
     expect(widths(unet({ spatialDims: 2 }))).toEqual([128, 64, 32]);
     expect(widths(unet({ baseFilters: 4 }))).toEqual([64, 32, 16]);
