@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { buildMethod, type DatasetFacts, parseConfig } from "../src/index.js";
 
 const examples = new URL("../../../examples/icl/", import.meta.url);
-const environment = { SEMISEG_DATA: "/data" };
+const environment = { SEMISEG_DATA: "/data", ACDC: "/acdc", BRATS: "/brats", AMOS: "/amos" };
 const facts: DatasetFacts = { name: "test", spatialDims: 2, channels: 1, classNames: ["background", "a", "b"] };
 const text = `
 method: { name: icl }
@@ -71,7 +71,7 @@ describe("method: icl in configuration files", () => {
     expect(() => parsed("method.proxySupervision.weight=-1")).toThrow("proxySupervision");
   });
 
-  it.each(readdirSync(examples).filter((name) => name.endsWith(".yaml") && name !== "ablation.yaml"))(
+  it.each(readdirSync(examples).filter((name) => name.endsWith(".yaml") && !/ablation|sweep/.test(name)))(
     "examples/icl/%s is a configuration that holds",
     (name) => {
       const config = parseConfig(readFileSync(new URL(name, examples), "utf8"), name, { environment });

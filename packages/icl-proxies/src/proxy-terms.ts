@@ -11,11 +11,17 @@ export interface ProxyTermOptions {
   readonly weight?: number;
 }
 
+/** A term on proxy maps and what it works with. */
+export interface ProxyTerm extends Term {
+  /** The modules, and the names of the features they read. */
+  readonly proxies: SemanticProxies;
+}
+
 function proxyTerm(
   where: string,
   { proxies, weight = 1 }: ProxyTermOptions,
   { name, about, loss }: Pick<Term, "name" | "about" | "loss">,
-): Term {
+): ProxyTerm {
   checkNumber(where, "weight", weight, { min: 0 });
   return {
     name,
@@ -24,6 +30,7 @@ function proxyTerm(
     weight: () => weight,
     loss: (context) => tidy(() => loss(context)),
     modules: proxies.modules,
+    proxies,
   };
 }
 
@@ -36,7 +43,7 @@ const nothing = ({ student }: StepContext): Scalar => mul(sum(student.labeled().
  *
  * @see Zhu et al. (ICL), MIDL 2023.
  */
-export function proxySupervisionTerm(options: ProxyTermOptions): Term {
+export function proxySupervisionTerm(options: ProxyTermOptions): ProxyTerm {
   return proxyTerm("proxySupervisionTerm", options, {
     name: "proxy supervision",
     about: "class maps of the proxies on labelled images learn the labels",
@@ -50,7 +57,7 @@ export function proxySupervisionTerm(options: ProxyTermOptions): Term {
  *
  * @see Zhu et al. (ICL), MIDL 2023.
  */
-export function predictionConsistencyTerm(options: ProxyTermOptions): Term {
+export function predictionConsistencyTerm(options: ProxyTermOptions): ProxyTerm {
   return proxyTerm("predictionConsistencyTerm", options, {
     name: "prediction consistency",
     about: "class maps of labelled proxies on unlabelled images agree with the prediction there",
@@ -68,7 +75,7 @@ export function predictionConsistencyTerm(options: ProxyTermOptions): Term {
  *
  * @see Zhu et al. (ICL), MIDL 2023.
  */
-export function proxyConsistencyTerm(options: ProxyTermOptions): Term {
+export function proxyConsistencyTerm(options: ProxyTermOptions): ProxyTerm {
   const { proxies, weight = proxies.spatialDims === 2 ? 50 : 10 } = options;
   return proxyTerm(
     "proxyConsistencyTerm",
