@@ -1,5 +1,12 @@
 import type { BackendInfo } from "@semiseg/runtime";
-import { type Evaluation, evaluateRun, progressBar, runPaths, summaryTable } from "@semiseg/training";
+import {
+  type Evaluation,
+  evaluateRun,
+  type PostprocessOptions,
+  progressBar,
+  runPaths,
+  summaryTable,
+} from "@semiseg/training";
 import { assembleData, casesOf, factsOf } from "./assemble-data.js";
 import { buildMethod } from "./build-method.js";
 import { inferenceOf } from "./inference-of.js";
@@ -11,6 +18,7 @@ export interface EvaluateConfiguredOptions {
   readonly run: string;
   readonly part: "test" | "validation";
   readonly selected?: "last" | "best";
+  readonly postprocess?: PostprocessOptions;
   readonly output: Output;
   readonly engine: BackendInfo;
 }
@@ -32,6 +40,7 @@ export async function evaluateConfigured(options: EvaluateConfiguredOptions): Pr
       dialect: config.evaluation.dialect,
       empty: config.evaluation.empty,
       ...(selected ? { selected } : {}),
+      ...(options.postprocess ? { postprocess: options.postprocess } : {}),
       facts: { method: method.name, engine: `${engine.engine} ${engine.version}, ${engine.device}`, seed: config.seed },
       onCase: (name, done, total) => {
         if (output.json) return;

@@ -94,12 +94,29 @@ describe("expandSweep", () => {
 
   it("names every fault with its place before anything runs", () => {
     expect(() => expandSweep(join(folder, "none.yaml"))).toThrow("no such file");
-    expect(() => expandSweep(file("d.yaml", sweepText("seed: [1]")))).toThrow("seed: is not a known setting");
+    expect(() => expandSweep(file("d.yaml", sweepText("seed: [1]")))).toThrow(
+      /d\.yaml:7:1: seed: is not a known setting$/,
+    );
     expect(() => expandSweep(file("e.yaml", sweepText("baseline: ua-mt")))).toThrow(
       "'ua-mt' is not one of the variants",
     );
-    expect(() => expandSweep(file("f.yaml", sweepText("").replace("mean-teacher: {}", "x: { maxStep: 3 }")))).toThrow(
-      "variant x",
+    // In the variant where it stands there, in the base where not.
+    const faulty = (over: string) => () =>
+      expandSweep(file("f.yaml", sweepText("").replace("mean-teacher: {}", `x: ${over}`)));
+    expect(faulty("{ maxStep: 3 }")).toThrow(/f\.yaml:5:8: variants\.x\.maxStep: is not a known setting$/);
+    expect(faulty("{ method: { name: none } }")).toThrow(/f\.yaml:5:18: variants\.x\.method\.name: must be one of/);
+    expect(faulty("{ network: { name: unet, decoders: [nearest] } }")).toThrow(
+      /f\.yaml:5:31: variants\.x\.network\.decoders: is not a known setting$/,
+    );
+    expect(faulty("{ method: { name: dtc, consistency: {} } }")).toThrow(
+      /f\.yaml:5:28: variants\.x\.method\.consistency/,
+    );
+    expect(() => expandSweep(file("f2.yaml", sweepText("seeds: [a]").replace("seeds: [1, 2]\n", "")))).toThrow(
+      /f2\.yaml:6:9: seeds\.0: /,
+    );
+    file("bad-base.yaml", readFileSync(join(folder, "base.yaml"), "utf8").replace("maxSteps: 2", "maxSteps: none"));
+    expect(() => expandSweep(file("f3.yaml", sweepText("").replace("base.yaml", "bad-base.yaml")))).toThrow(
+      /bad-base\.yaml:5:1: maxSteps: .*\(variant supervised\)/,
     );
     expect(() => expandSweep(file("g.yaml", sweepText("").replace("base.yaml", "other.yaml")))).toThrow("other.yaml");
   });

@@ -17,6 +17,8 @@ export function evaluateCommand(streams: OutputStreams) {
       new Option("--part <name>", "cases to measure").choices(["test", "validation"] as const).default("test" as const),
     )
     .addOption(new Option("--selected <which>", "only these weights").choices(["last", "best"] as const))
+    .option("--largest-component", "keep each class's largest connected component only", false)
+    .option("--fill-holes", "fill holes within each class", false)
     .option("--engine <name>", "auto, cuda, webgpu, tensorflow, wasm or cpu")
     .option("--json", "print one JSON value", false)
     .action(async ({ json, part, selected, ...options }) => {
@@ -32,6 +34,7 @@ export function evaluateCommand(streams: OutputStreams) {
         output,
         engine,
         ...(selected ? { selected } : {}),
+        postprocess: { largestComponent: options.largestComponent, fillHoles: options.fillHoles },
       });
       output.result(evaluations);
     });

@@ -47,6 +47,8 @@ export function predictCommand(streams: OutputStreams) {
       new Option("--network <name>", "default: the teacher if there is one").choices(["student", "teacher"] as const),
     )
     .addOption(new Option("--selected <which>", "default: best if there is one").choices(["last", "best"] as const))
+    .option("--largest-component", "keep each class's largest connected component only", false)
+    .option("--fill-holes", "fill holes within each class", false)
     .option("--engine <name>", "auto, cuda, webgpu, tensorflow, wasm or cpu", "auto")
     .option("--json", "print one JSON value", false)
     .action(async (images, { json, engine, network, selected, ...options }) => {
@@ -82,6 +84,7 @@ export function predictCommand(streams: OutputStreams) {
           image,
           preprocess: (first.data.preprocess ?? first.dataset?.preprocess ?? {}) as never,
           inference: inferenceOf(first),
+          postprocess: { largestComponent: options.largestComponent, fillHoles: options.fillHoles },
           output: target,
         });
         written.push(target);

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
-import { type Document, isScalar, LineCounter, type Node, parse, parseDocument, visit } from "yaml";
-import { ConfigError, type ConfigIssue } from "./config-error.js";
+import { type Document, LineCounter, type Node, parse, parseDocument, visit } from "yaml";
+import { ConfigError } from "./config-error.js";
+import { faultsOf, issueAt, offsetOf, type ParsedFile } from "./located-issues.js";
 import { type RunConfig, runConfigSchema } from "./schema.js";
 
 /** What a command line changes in a configuration file. */
@@ -10,8 +11,6 @@ export interface LoadConfigOptions {
   /** Where `${NAME}` is looked up. Default `process.env`. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
-
-type Path = readonly (string | number)[];
 
 /** Reads, expands, overrides and checks a configuration. Throws ConfigError with every fault and its line. */
 export function loadConfig(file: string, options: LoadConfigOptions = {}): RunConfig {
@@ -28,49 +27,32 @@ export function loadConfig(file: string, options: LoadConfigOptions = {}): RunCo
 /** {@link loadConfig} on text; `file` is for messages only. */
 export function parseConfig(text: string, file: string, options: LoadConfigOptions = {}): RunConfig {
   const { set = [], environment = process.env } = options;
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const issueAt = (offset: number | undefined, key: string, message: string): ConfigIssue => {
-    const { line, col } = offset === undefined ? { line: 0, col: 0 } : lines.linePos(offset);
-    return { file, line, column: col, key, message };
-  };
-  if (document.errors.length > 0)
-    throw new ConfigError(document.errors.map((error) => issueAt(error.pos[0], "", error.message)));
-  if (document.contents === null) throw new ConfigError([issueAt(0, "", "the file is empty")]);
+  const parsed = parseYaml(text, file);
+  const { document } = parsed;
+  if (document.contents === null) throw new ConfigError([issueAt(parsed, 0, "", "the file is empty")]);
   const overridden = applySettings(document, set, file);
   const issues = expandVariables(document, environment).map(({ node, message }) =>
-    issueAt(node.range?.[0], "", message),
+    issueAt(parsed, node.range?.[0], "", message),
   );
   if (issues.length > 0) throw new ConfigError(issues);
   const checked = runConfigSchema.safeParse(document.toJS());
   if (checked.success) return checked.data;
   throw new ConfigError(
-    checked.error.issues.flatMap((issue) => {
-      const unknown = issue.code === "unrecognized_keys" ? issue.keys : [];
-      const paths = unknown.length > 0 ? unknown.map((key) => [...issue.path, key]) : [issue.path];
-      return paths.map((path) => {
-        const key = path.map(String).join(".");
-        const from = overridden.has(key) ? undefined : offsetOf(document, path as Path);
-        return issueAt(from, key, unknown.length > 0 ? "is not a known setting" : issue.message);
-      });
+    faultsOf(checked.error).map(({ path, message }) => {
+      const key = path.map(String).join(".");
+      return issueAt(parsed, overridden.has(key) ? undefined : offsetOf(document, path), key, message);
     }),
   );
 }
 
-/** Offset of the key at `path`, or of the nearest parent that is there. */
-function offsetOf(document: Document, path: Path): number | undefined {
-  for (let depth = path.length; depth >= 0; depth--) {
-    const parent = depth === 0 ? document.contents : document.getIn(path.slice(0, depth - 1), true);
-    if (depth > 0 && parent && typeof parent === "object" && "items" in parent) {
-      for (const item of (parent as { items: unknown[] }).items) {
-        const pair = item as { key?: unknown };
-        if (isScalar(pair.key) && pair.key.value === path[depth - 1]) return pair.key.range?.[0];
-      }
-    }
-    const node = document.getIn(path.slice(0, depth), true) as Node | undefined;
-    if (node?.range) return node.range[0];
-  }
-  return undefined;
+/** Parses YAML, keeping where everything stands. Throws ConfigError for what is no YAML. */
+export function parseYaml(text: string, file: string): ParsedFile {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const parsed = { file, document, lines };
+  if (document.errors.length > 0)
+    throw new ConfigError(document.errors.map((error) => issueAt(parsed, error.pos[0], "", error.message)));
+  return parsed;
 }
 
 function applySettings(document: Document, settings: readonly string[], file: string): Set<string> {

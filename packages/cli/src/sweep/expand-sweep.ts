@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { OptionError } from "@semiseg/errors";
-import { parse, stringify } from "yaml";
+import { stringify } from "yaml";
 import { buildMethod } from "../build-method.js";
-import { ConfigError } from "../config/config-error.js";
-import { parseConfig } from "../config/load-config.js";
+import { ConfigError, type ConfigIssue } from "../config/config-error.js";
+import { parseConfig, parseYaml } from "../config/load-config.js";
+import { faultsOf, holds, issueAt, offsetOf, type ParsedFile } from "../config/located-issues.js";
 import type { RunConfig } from "../config/schema.js";
 import { type Sweep, sweepSchema } from "./sweep-schema.js";
 
@@ -68,11 +68,12 @@ function hashOf({ run: _, ...config }: RunConfig): string {
     .slice(0, 16);
 }
 
-/** Names of the loss terms of a method, found on a small network. */
-function termNames(method: RunConfig["method"]): string[] {
-  const built = buildMethod({ method, network: { baseFilters: 2 }, seed: 0 } as unknown as RunConfig, {
+/** Names of the loss terms of a configuration's method, found on a narrow network. */
+function termNames(config: RunConfig): string[] {
+  const { patchSize } = config.data;
+  const built = buildMethod({ ...config, network: { ...config.network, baseFilters: 2 } } as RunConfig, {
     name: "",
-    spatialDims: 3,
+    spatialDims: patchSize.length as 2 | 3,
     channels: 1,
     classNames: ["background", "object"],
   });
@@ -81,30 +82,51 @@ function termNames(method: RunConfig["method"]): string[] {
   return names;
 }
 
-function read(file: string): Sweep {
-  let value: unknown;
+/** Throws ConfigError for a file that cannot be read; `from` is where it is named. */
+function textOf(path: string, fault: () => ConfigIssue): string {
   try {
-    value = parse(readFileSync(file, "utf8"));
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    throw new ConfigError([
-      { file, line: 0, column: 0, key: "", message: missing ? "no such file" : (error as Error).message },
-    ]);
+    return readFileSync(path, "utf8");
+  } catch {
+    throw new ConfigError([fault()]);
   }
-  const checked = sweepSchema.safeParse(value);
-  if (checked.success) return checked.data;
+}
+
+function read(file: string): { readonly sweep: Sweep; readonly parsed: ParsedFile } {
+  const text = textOf(file, () => ({ file, line: 0, column: 0, key: "", message: "no such file" }));
+  const parsed = parseYaml(text, file);
+  const checked = sweepSchema.safeParse(parsed.document.toJS() ?? {});
+  if (checked.success) return { sweep: checked.data, parsed };
   throw new ConfigError(
-    checked.error.issues.flatMap((issue) => {
-      const unknown = issue.code === "unrecognized_keys" ? issue.keys : [""];
-      return unknown.map((key) => ({
-        file,
-        line: 0,
-        column: 0,
-        key: [...issue.path, ...(key ? [key] : [])].map(String).join("."),
-        message: key ? "is not a known setting" : issue.message,
-      }));
-    }),
+    faultsOf(checked.error).map(({ path, message }) =>
+      issueAt(parsed, offsetOf(parsed.document, path), path.map(String).join("."), message),
+    ),
   );
+}
+
+/** The configuration of a row; its faults are shown where they stand: in the variant, or else in the base. */
+function configOf(
+  { sweep, base, variant }: { readonly sweep: ParsedFile; readonly base: ParsedFile; readonly variant: string },
+  merged: Plain,
+  environment: Readonly<Record<string, string | undefined>>,
+): RunConfig {
+  try {
+    return parseConfig(stringify(merged), `${sweep.file}, variant ${variant}`, { environment });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(
+      error.issues.map((issue) => {
+        if (issue.key === "") return issue;
+        const path = issue.key.split(".").map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+        const own = ["variants", variant, ...path];
+        if (holds(sweep.document, own))
+          return issueAt(sweep, offsetOf(sweep.document, own), own.join("."), issue.message);
+        const inBase = holds(base.document, path);
+        // A key that is nowhere is missing: the variant is the place to add it.
+        const [from, at] = inBase ? ([base, path] as const) : ([sweep, own] as const);
+        return issueAt(from, offsetOf(from.document, at), issue.key, `${issue.message} (variant ${variant})`);
+      }),
+    );
+  }
 }
 
 /** Reads a sweep file into the runs it stands for. Throws ConfigError for faults of any variant before anything runs. */
@@ -112,30 +134,31 @@ export function expandSweep(
   file: string,
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): ExpandedSweep {
-  const sweep = read(file);
-  const baseFile = resolve(dirname(file), sweep.base);
+  const { sweep, parsed } = read(file);
+  const wrong = (key: string, message: string): ConfigIssue =>
+    issueAt(parsed, offsetOf(parsed.document, key.split(".")), key, message);
   const out = resolve(sweep.out);
   const names = Object.keys(sweep.variants);
-  if (names.length === 0) throw new OptionError("ablate: variants must name at least one row");
+  if (names.length === 0) throw new ConfigError([wrong("variants", "must name at least one row")]);
   const baseline = sweep.baseline ?? names[0]!;
-  for (const name of [baseline, ...sweep.leaveOneOut])
-    if (!names.includes(name))
-      throw new OptionError(`ablate: '${name}' is not one of the variants: ${names.join(", ")}`);
-  let text: string;
-  try {
-    text = readFileSync(baseFile, "utf8");
-  } catch {
-    throw new ConfigError([{ file, line: 0, column: 0, key: "base", message: `no such file: ${baseFile}` }]);
-  }
-  const base = parse(text) as Plain;
-  const configOf = (variant: string, over: Plain): RunConfig =>
-    parseConfig(stringify(merge(base, over)), `${file}, variant ${variant}`, { environment });
+  for (const [key, name] of [["baseline", baseline], ...sweep.leaveOneOut.map((n) => ["leaveOneOut", n])] as const)
+    if (!names.includes(name!))
+      throw new ConfigError([wrong(key!, `'${name}' is not one of the variants: ${names.join(", ")}`)]);
+  const baseFile = resolve(dirname(file), sweep.base);
+  const baseParsed = parseYaml(
+    textOf(baseFile, () => wrong("base", `no such file: ${baseFile}`)),
+    baseFile,
+  );
+  const base = (baseParsed.document.toJS() ?? {}) as Plain;
+  const config = (variant: string, over: Plain): RunConfig =>
+    configOf({ sweep: parsed, base: baseParsed, variant }, merge(base, over), environment);
   const rows = names.flatMap((name) => {
     const over = sweep.variants[name]!;
     const whole: [string, Plain] = [name, over];
     if (!sweep.leaveOneOut.includes(name)) return [whole];
-    const { method } = configOf(name, over);
-    const terms = termNames(method);
+    const full = config(name, over);
+    const { method } = full;
+    const terms = termNames(full);
     const before = method.without ?? [];
     return [
       whole,
@@ -147,19 +170,19 @@ export function expandSweep(
   });
   const tasks: SweepTask[] = [];
   for (const [variant, over] of rows) {
-    const config = configOf(variant, over);
-    for (const labeled of sweep.labeled ?? [config.data.labeled])
-      for (const dataSeed of sweep.dataSeeds ?? [config.data.seed])
+    const own = config(variant, over);
+    for (const labeled of sweep.labeled ?? [own.data.labeled])
+      for (const dataSeed of sweep.dataSeeds ?? [own.data.seed])
         for (const seed of sweep.seeds) {
           const folder = variant.replaceAll(" ", "_");
           const data = sweep.dataSeeds ? `labeled-${labeled}-data-${dataSeed}` : `labeled-${labeled}`;
-          const own: RunConfig = {
-            ...config,
-            data: { ...config.data, labeled, seed: dataSeed },
+          const task: RunConfig = {
+            ...own,
+            data: { ...own.data, labeled, seed: dataSeed },
             seed,
             run: join(out, folder, data, `seed-${seed}`),
           };
-          tasks.push({ index: tasks.length, variant, labeled, dataSeed, seed, hash: hashOf(own), config: own });
+          tasks.push({ index: tasks.length, variant, labeled, dataSeed, seed, hash: hashOf(task), config: task });
         }
   }
   return { file, sweep, out, baseline, variants: rows.map(([name]) => name), tasks };
