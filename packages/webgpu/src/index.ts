@@ -3,3 +3,4 @@ export * from "./fix-gradients.js";
 export * from "./fix-kernels.js";
 export * from "./guard-errors.js";
 export * from "./init-webgpu.js";
+export * from "./replace-convolutions.js";

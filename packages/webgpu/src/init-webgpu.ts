@@ -3,6 +3,7 @@ import { env, findBackendFactory, ready, registerBackend, removeBackend, setBack
 import { fixGradients } from "./fix-gradients.js";
 import { fixKernels } from "./fix-kernels.js";
 import { type ErrorGuard, guardErrors } from "./guard-errors.js";
+import { replaceConvolutions } from "./replace-convolutions.js";
 
 /** Options of {@link initWebgpu}. */
 export interface InitWebgpuOptions {
@@ -91,6 +92,7 @@ export async function initWebgpu(options: InitWebgpuOptions = {}): Promise<Webgp
   registerBackend("webgpu", () => backend, 3);
   fixKernels();
   fixGradients();
+  replaceConvolutions();
   await setBackend("webgpu");
   await ready();
   return { device: name, software, features: [...device.features].map(String), guard };
