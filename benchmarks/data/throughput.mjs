@@ -7,24 +7,22 @@
  * Python needs: pip install monai torch nibabel. Neither side gets more than one loading thread or process.
  */
 import { spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
-import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { batchPlan, createBatchLoader, openDataset } from "@semiseg/data";
+import { busyCores, python as interpreter, median, provenance, writeResult } from "../lib.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = process.env.SEMISEG_DATA;
-const median = (xs) => [...xs].sort((a, b) => a - b)[Math.floor(xs.length / 2)];
-const ROUNDS = 3;
+const ROUNDS = 5;
 
 async function compare(config, { count, patchSize, batch, batches, workers }) {
   const dataset = await openDataset(config);
   const cases = dataset.cases.slice(0, count);
   const normalize = dataset.preprocess.normalize === "zscore";
   const setup = { cases: cases.map((c) => ({ image: c.image, label: c.label })), patchSize, batch, workers, normalize };
-  const python = spawn(process.env.SEMISEG_PYTHON ?? "python3", [join(here, "throughput.py"), JSON.stringify(setup)], {
+  const python = spawn(interpreter, [join(here, "throughput.py"), JSON.stringify(setup)], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const lines = createInterface({ input: python.stdout })[Symbol.asyncIterator]();
@@ -38,25 +36,38 @@ async function compare(config, { count, patchSize, batch, batches, workers }) {
   const cold = { semiseg: [], monai: [] };
   const cached = { semiseg: [], monai: [] };
   let version = "";
-  for (let round = 0; round < ROUNDS; round++) {
-    // Cold: every case once through a new loader, one by one, so that nothing is kept from before.
+  // Cold: every case once through a new loader, one by one, so that nothing is kept from before; a worker's start counts.
+  const ownCold = async () => {
+    const began = performance.now();
     const loader = open((step) => ({ labeled: [ids[step % ids.length]], unlabeled: [] }));
-    let began = performance.now();
     for (let step = 0; step < ids.length; step++) await loader.next(step);
     cold.semiseg.push(ids.length / ((performance.now() - began) / 1000));
     await loader.close();
-    const built = await monai("cold");
-    cold.monai.push(built.patches / built.seconds);
-    version = built.version;
-
+  };
+  const ownCached = async () => {
     const warm = open(plan);
     for (let step = 0; step < ids.length; step++) await warm.next(step);
-    began = performance.now();
+    const began = performance.now();
     for (let step = 0; step < batches; step++) await warm.next(ids.length + step);
     cached.semiseg.push((batches * batch) / ((performance.now() - began) / 1000));
     await warm.close();
+  };
+  const theirCold = async () => {
+    const built = await monai("cold");
+    cold.monai.push(built.patches / built.seconds);
+    version = built.version;
+  };
+  const theirCached = async () => {
     const drawn = await monai(`cached ${batches}`);
     cached.monai.push(drawn.patches / drawn.seconds);
+  };
+  for (let round = 0; round < ROUNDS; round++) {
+    // Who begins alternates.
+    const pairs = [
+      [ownCold, theirCold],
+      [ownCached, theirCached],
+    ];
+    for (const pair of pairs) for (const turn of round % 2 ? pair.reverse() : pair) await turn();
   }
   python.stdin.end();
   console.error(`${dataset.name}, ${workers} workers: done`);
@@ -89,17 +100,15 @@ for (const workers of [0, 1]) {
   results.push(
     await compare(
       { kind: "la", path: join(root, "left-atrium") },
-      { count: 6, patchSize: [112, 112, 80], batch: 4, batches: 12, workers },
+      { count: 10, patchSize: [112, 112, 80], batch: 4, batches: 10, workers },
     ),
   );
 }
 const report = {
-  date: new Date().toISOString(),
-  node: process.version,
-  machine: `${cpus().length} x ${cpus()[0]?.model ?? "?"}`,
-  unit: "patches per second, median of rounds; other work ran on the machine",
+  ...provenance(),
+  busyCoresOfOthers: +(await busyCores()).toFixed(2),
+  unit: "patches per second, median of rounds that alternate",
   results,
 };
 console.log(JSON.stringify(report, null, 2));
-if (process.argv.includes("--save"))
-  writeFileSync(join(here, "../results/data-throughput.json"), `${JSON.stringify(report, null, 2)}\n`);
+if (process.argv.includes("--save")) writeResult(join(here, "../results/data-throughput.json"), report);

@@ -6,7 +6,7 @@ import { product } from "./transforms/grid.js";
 import { type AxisMove, identityMove, moveAxes } from "./transforms/move-axes.js";
 import { normalizeInPlace } from "./transforms/normalize.js";
 import { resample, resampledSize } from "./transforms/resample.js";
-import type { PreparedCase, PreprocessOptions } from "./types.js";
+import type { PreparedCase, PreprocessOptions, TypedArray } from "./types.js";
 
 /** Checks preprocessing options for volumes of `dims` spatial axes. */
 export function checkPreprocess(options: PreprocessOptions, dims: number): void {
@@ -44,7 +44,8 @@ export function preparedFrom(raw: RawCase, options: PreprocessOptions, owned: bo
       `${image.meta.source ?? raw.id}: crop 'label' needs a label; an unlabelled case must not be cropped by what it hasn't`,
     );
   const move = options.reorient ? canonicalMove(image.affine, dims) : identityMove(dims);
-  const values = owned && image.data instanceof Float32Array ? image.data : new Float32Array(image.data);
+  const mine = (data: TypedArray) => owned && data.byteLength === data.buffer.byteLength; // not a part of a whole file
+  const values = image.data instanceof Float32Array && mine(image.data) ? image.data : new Float32Array(image.data);
   const moved = moveAxes(values, original, channels, move);
   let labels = label ? moveAxes(label.data as Uint8Array, original, 1, move).data : null;
   const movedSpacing = move.permutation.map((p) => image.spacing[p]!);
@@ -75,7 +76,7 @@ export function preparedFrom(raw: RawCase, options: PreprocessOptions, owned: bo
     id: raw.id,
     image: data,
     imageShape: [...padded, channels],
-    labels: labels === label?.data && !owned ? (labels?.slice() ?? null) : labels,
+    labels: labels && labels === label?.data && !mine(labels) ? labels.slice() : labels,
     spacing: target,
     affine,
     record: {

@@ -134,20 +134,13 @@ function classesOf(dataset: Dataset, label: Volume): Volume {
   });
   const table = new Int16Array(65536).fill(-1); // Fast where values fit; anything else goes through the map.
   for (const [value, index] of classOf) if (value >= 0 && value < 65536) table[value] = index;
-  const data = new Uint8Array(label.data.length);
-  if (label.data instanceof Uint8Array) {
+  if (label.data instanceof Uint8Array && classNames.length < 255) {
     const small = Uint8Array.from({ length: 256 }, (_, value) => (table[value]! < 0 ? 255 : table[value]!));
-    if (classNames.length < 255) {
-      let strange = false;
-      for (let v = 0; v < data.length; v++) {
-        const index = small[label.data[v]!]!;
-        data[v] = index;
-        strange ||= index === 255;
-      }
-      if (strange) throw strangeLabels(dataset, label, classOf);
-      return { ...label, data, dtype: "uint8" };
-    }
+    const classes = lookedUp(label.data, small);
+    if (!classes) throw strangeLabels(dataset, label, classOf);
+    return { ...label, data: classes, dtype: "uint8" };
   }
+  const data = new Uint8Array(label.data.length);
   for (let v = 0; v < data.length; v++) {
     const value = label.data[v]!;
     const whole = Math.round(value);
@@ -157,6 +150,22 @@ function classesOf(dataset: Dataset, label: Volume): Volume {
     data[v] = index;
   }
   return { ...label, data, dtype: "uint8" };
+}
+
+/** Values through a table; the values themselves where each is its own class, null where one is none (255). */
+function lookedUp(values: Uint8Array, table: Uint8Array): Uint8Array | null {
+  let own = 0;
+  while (own < 255 && table[own] === own) own++;
+  let v = 0;
+  while (v < values.length && values[v]! < own) v++;
+  if (v === values.length) return values;
+  const out = new Uint8Array(values.length);
+  for (v = 0; v < values.length; v++) {
+    const index = table[values[v]!]!;
+    if (index === 255) return null;
+    out[v] = index;
+  }
+  return out;
 }
 
 function strangeLabels(dataset: Dataset, label: Volume, classOf: ReadonlyMap<number, number>): DataError {

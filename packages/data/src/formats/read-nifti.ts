@@ -1,5 +1,6 @@
 import { DataError } from "@semiseg/errors";
 import type { ByteReader } from "../bytes/byte-reader.js";
+import { fortranToCThrough } from "../bytes/reorder.js";
 import { BYTES, dataTypeOf } from "../bytes/typed-values.js";
 import type { TypedArray, Volume } from "../types.js";
 import { fortranValues } from "./fortran-volume.js";
@@ -19,14 +20,23 @@ function scaled(values: TypedArray, header: NiftiHeader): TypedArray {
   if (slope === 1 && inter === 0) return values;
   const Real = BYTES[stored] <= 2 || stored === "float32" ? Float32Array : Float64Array;
   const out = new Real(values.length);
-  if (values instanceof Uint8Array) {
-    const table = new Real(256);
-    for (let value = 0; value < 256; value++) table[value] = value * slope + inter;
-    for (let i = 0; i < out.length; i++) out[i] = table[values[i]!]!;
-    return out;
-  }
   for (let i = 0; i < out.length; i++) out[i] = values[i]! * slope + inter;
   return out;
+}
+
+/** The voxels in C order, scaled. */
+function valuesOf(
+  name: string,
+  bytes: Uint8Array,
+  header: NiftiHeader,
+): { data: TypedArray; shape: readonly number[] } {
+  const { slope, inter, stored, shape, littleEndian, components } = header;
+  if (stored === "uint8" && components === 1 && (slope !== 1 || inter !== 0)) {
+    const table = Float32Array.from({ length: 256 }, (_, value) => value * slope + inter);
+    return { data: fortranToCThrough(bytes, table, new Float32Array(bytes.length), shape), shape };
+  }
+  const plain = fortranValues(name, bytes, stored, littleEndian, shape, components);
+  return components > 1 ? plain : { ...plain, data: scaled(plain.data, header) };
 }
 
 /** Reads a NIfTI-1 or NIfTI-2 file whose first bytes come from `reader`. */
@@ -58,15 +68,7 @@ export async function readNifti(reader: ByteReader, options: NiftiReadOptions = 
   );
   await data.finish(options.trailing === "ignore");
 
-  const { data: plain, shape } = fortranValues(
-    data.name,
-    bytes,
-    header.stored,
-    header.littleEndian,
-    header.shape,
-    header.components,
-  );
-  const values = header.components > 1 ? plain : scaled(plain, header);
+  const { data: values, shape } = valuesOf(data.name, bytes, header);
   return {
     data: values,
     shape,
