@@ -1,7 +1,6 @@
 import { checkNumber, OptionError } from "@semiseg/errors";
 import { diceLoss } from "@semiseg/losses";
-import type { Term } from "@semiseg/method";
-import { withoutGradient } from "@semiseg/nn";
+import type { StepContext, Term } from "@semiseg/method";
 import {
   add,
   div,
@@ -9,14 +8,13 @@ import {
   type Scalar,
   slice,
   squaredDifference,
-  stack,
   sum,
   type Tensor,
+  tensor,
   tidy,
-  unstack,
 } from "@tensorflow/tfjs-core";
+import { type DistanceMaps, distanceMapsAhead } from "./distance-maps-ahead.js";
 import { distanceToProbability } from "./distance-to-probability.js";
-import { signedDistanceMap } from "./signed-distance-map.js";
 
 /** Options of {@link distanceMapTerm}. */
 export interface DistanceMapTermOptions {
@@ -30,22 +28,9 @@ export interface DistanceMapTermOptions {
   readonly steepness?: number;
 }
 
-/** Signed distance maps of the foreground classes of onehot labels `[N, ...S, C]`: `[N, ...S, C-1]`. */
-function foregroundMaps(onehot: Tensor): Tensor {
-  return withoutGradient(() =>
-    tidy(() => {
-      const [, ...foreground] = unstack(onehot, onehot.rank - 1);
-      return stack(
-        foreground.map((mask) => signedDistanceMap(mask)),
-        -1,
-      );
-    }),
-  );
-}
-
 /**
  * Term: the distance head learns the labelled half, through the mask that its map stands for (Dice), and by regression
- * when asked to.
+ * when asked to. The true maps are made in a thread of their own while the student is at work.
  *
  * @see Zhang et al. (UG-MCL), arXiv:2112.02508, supervised loss; Luo et al. (DTC), AAAI 2021, section 2.3.
  */
@@ -56,11 +41,21 @@ export function distanceMapTerm(options: DistanceMapTermOptions = {}): Term {
   checkNumber("distanceMapTerm", "steepness", steepness, { above: 0 });
   if (dice === 0 && regression === 0)
     throw new OptionError("distanceMapTerm: dice and regression are both 0, so nothing would be learned");
+  const begun = new WeakMap<StepContext, DistanceMaps>();
+  const mapsOf = (context: StepContext): DistanceMaps => {
+    const { labels } = context.labeled;
+    const maps =
+      begun.get(context) ??
+      distanceMapsAhead({ labels: labels.dataSync(), shape: labels.shape, numClasses: context.numClasses });
+    begun.set(context, maps);
+    return maps;
+  };
   return {
     name: "distance map",
     needs: { heads: ["distance"] },
     about: "the distance head learns the labelled half",
     weight: () => weight,
+    ...(regression > 0 ? { prepare: (context: StepContext) => void mapsOf(context) } : {}),
     loss: (context) => {
       const distance = context.student.labeled().heads["distance"]!;
       const { onehot } = context.labeled;
@@ -72,7 +67,7 @@ export function distanceMapTerm(options: DistanceMapTermOptions = {}): Term {
           parts.push(mul(diceLoss(foreground, mask, { includeBackground: true }), dice));
         }
         if (regression > 0) {
-          const truth = context.share("labeled/distance maps", () => foregroundMaps(onehot));
+          const truth = context.share("labeled/distance maps", () => tensor(mapsOf(context).values(), distance.shape));
           parts.push(mul(div(sum(squaredDifference(distance, truth)), distance.size), regression));
         }
         return (parts.length === 2 ? add(parts[0]!, parts[1]!) : parts[0]!) as Scalar;

@@ -9,4 +9,5 @@ export * from "./mutual-consistency-loss.js";
 export * from "./mutual-consistency-term.js";
 export * from "./reliable-teacher-voxels.js";
 export * from "./signed-distance-map.js";
+export * from "./signed-distances.js";
 export * from "./teacher-consistency-term.js";

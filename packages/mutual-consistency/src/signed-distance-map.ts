@@ -1,48 +1,6 @@
 import { checkChoice, checkRank, DataError } from "@semiseg/errors";
-import { distanceTransform } from "@semiseg/metrics";
 import { type Tensor, tensor } from "@tensorflow/tfjs-core";
-
-/** Options of {@link signedDistanceMap}. */
-export interface SignedDistanceMapOptions {
-  /** A mask without foreground: `one` gives +1 everywhere (far outside), `zero` 0 everywhere, as older code. Default `one`. */
-  readonly emptyMask?: "one" | "zero";
-  /** Scale both sides to [-1, 1]. Default true. */
-  readonly normalize?: boolean;
-}
-
-/** {@link signedDistanceMap} of one binary mask as arrays; needs no tensor library. */
-export function signedDistances(
-  mask: ArrayLike<number>,
-  shape: readonly number[],
-  options: SignedDistanceMapOptions = {},
-): Float32Array {
-  const { emptyMask = "one", normalize = true } = options;
-  const size = mask.length;
-  const out = new Float32Array(size);
-  let foreground = 0;
-  for (let i = 0; i < size; i++) foreground += mask[i]!;
-  if (foreground === 0) return out.fill(emptyMask === "one" ? 1 : 0);
-  if (foreground === size) return out.fill(-1);
-  const inverse = Uint8Array.from(mask, (v) => 1 - v);
-  const outside = distanceTransform(inverse, shape);
-  const inside = distanceTransform(Uint8Array.from(mask), shape);
-  const largest = (values: Float32Array): number => (normalize ? values.reduce((a, b) => Math.max(a, b), 0) : 1);
-  const [far, deep] = [largest(outside), largest(inside)];
-  const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((a, b) => a * b, 1));
-  for (let i = 0; i < size; i++) {
-    if (mask[i] === 0) {
-      out[i] = outside[i]! / far;
-      continue;
-    }
-    // Foreground with a face neighbour in the background lies on the boundary; image borders are none.
-    const boundary = strides.some((stride, axis) => {
-      const at = Math.floor(i / stride) % shape[axis]!;
-      return (at > 0 && mask[i - stride] === 0) || (at < shape[axis]! - 1 && mask[i + stride] === 0);
-    });
-    out[i] = boundary ? 0 : -inside[i]! / deep;
-  }
-  return out;
-}
+import { type SignedDistanceMapOptions, signedDistances } from "./signed-distances.js";
 
 /**
  * Signed distance of every voxel to the boundary of a mask, unit spacing: positive outside, negative inside, 0 on the

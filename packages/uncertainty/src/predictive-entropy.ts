@@ -7,12 +7,19 @@ export interface PredictiveEntropyOptions {
   readonly epsilon?: number;
 }
 
+/** Sum in groups of seven: with its output that is the eight buffers that every WebGPU device takes at once. */
+function sumOf(tensors: readonly Tensor[]): Tensor {
+  if (tensors.length <= 7) return addN([...tensors]);
+  const groups = Array.from({ length: Math.ceil(tensors.length / 7) }, (_, i) => tensors.slice(7 * i, 7 * i + 7));
+  return sumOf(groups.map((group) => addN(group)));
+}
+
 /** The mean of several probability tensors of one shape. */
 export function meanProbabilities(probsList: readonly Tensor[]): Tensor {
   if (probsList.length === 0) throw new OptionError("meanProbabilities: probsList must hold at least one tensor");
   for (const [i, probs] of probsList.entries())
     checkSameShape("meanProbabilities", `probsList[${i}]`, probs, "probsList[0]", probsList[0]!);
-  return tidy(() => div(addN([...probsList]), probsList.length));
+  return tidy(() => div(sumOf(probsList), probsList.length));
 }
 
 /**
