@@ -59,6 +59,36 @@ async function trainStep(of) {
 
 const records = Object.fromEntries(Object.keys(methods).map((name) => [name, []]));
 let disturbed = 0;
+
+/** Medians of a quantity, and the share that the affinities add to the supervised step. */
+function compare(what) {
+  const all = Object.fromEntries(Object.entries(records).map(([name, list]) => [name, list.map((r) => r[what])]));
+  const medians = Object.fromEntries(Object.entries(all).map(([name, list]) => [name, median(list)]));
+  return { medians, all, added: medians.both / medians.supervised - 1 };
+}
+
+/** Writes what the rounds so far say: a run that is cut short leaves its result. */
+function report() {
+  const [wall, cpu] = [compare("seconds"), compare("cpuSeconds")];
+  const { student } = whole;
+  writeResult(values.out, {
+    benchmark: "tac-pooling",
+    ...provenance(),
+    engine: `${backend.name} ${backend.version}`,
+    network: `V-Net with attention gates, ${values.filters} filters, ${student.variables.filter((v) => v.trainable).reduce((n, v) => n + v.size, 0)} parameters`,
+    batch: [2 * half, ...size, 1],
+    levels: [...student.provides.encoder, ...student.provides.gated].map(({ name }) => name),
+    pooling:
+      "nine levels under labels and prediction, two losses, their gradients in features and prediction, logged norms",
+    rounds: records.both.length,
+    seconds: wall,
+    cpuSeconds: { note: "of the process, all threads: what other programs on the machine disturb least", ...cpu },
+    disturbedMeasurements: `${disturbed} of ${records.both.length * 2} began or ended with more than 15 % of the cores busy elsewhere`,
+  });
+  return `supervised ${wall.medians.supervised.toFixed(2)} s, with both affinities ${wall.medians.both.toFixed(2)} s: ${(100 * wall.added).toFixed(1)} % more; of CPU ${cpu.medians.supervised.toFixed(2)} s and ${cpu.medians.both.toFixed(2)} s: ${(100 * cpu.added).toFixed(1)} % more`;
+}
+
+let summary = "";
 for (const of of Object.values(methods)) await trainStep(of);
 for (let round = 0; round < rounds; round++) {
   // Either goes first in turn.
@@ -72,31 +102,8 @@ for (let round = 0; round < rounds; round++) {
     ([name, all]) => `${name} ${all.at(-1).seconds.toFixed(2)} s, ${all.at(-1).cpuSeconds.toFixed(2)} s of CPU`,
   );
   process.stderr.write(`round ${round + 1}/${rounds}: ${last.join("; ")}\n`);
+  summary = report();
 }
 
-/** Medians of a quantity, and the share that the affinities add to the supervised step. */
-function compare(what) {
-  const all = Object.fromEntries(Object.entries(records).map(([name, list]) => [name, list.map((r) => r[what])]));
-  const medians = Object.fromEntries(Object.entries(all).map(([name, list]) => [name, median(list)]));
-  return { medians, all, added: medians.both / medians.supervised - 1 };
-}
-const [wall, cpu] = [compare("seconds"), compare("cpuSeconds")];
-const { student } = whole;
-writeResult(values.out, {
-  benchmark: "tac-pooling",
-  ...provenance(),
-  engine: `${backend.name} ${backend.version}`,
-  network: `V-Net with attention gates, ${values.filters} filters, ${student.variables.filter((v) => v.trainable).reduce((n, v) => n + v.size, 0)} parameters`,
-  batch: [2 * half, ...size, 1],
-  levels: [...student.provides.encoder, ...student.provides.gated].map(({ name }) => name),
-  pooling:
-    "nine levels under labels and prediction, two losses, their gradients in features and prediction, logged norms",
-  rounds,
-  seconds: wall,
-  cpuSeconds: { note: "of the process, all threads: what other programs on the machine disturb least", ...cpu },
-  disturbedMeasurements: `${disturbed} of ${rounds * 2} began or ended with more than 15 % of the cores busy elsewhere`,
-});
-console.log(
-  `supervised ${wall.medians.supervised.toFixed(2)} s, with both affinities ${wall.medians.both.toFixed(2)} s: ${(100 * wall.added).toFixed(1)} % more; of CPU ${cpu.medians.supervised.toFixed(2)} s and ${cpu.medians.both.toFixed(2)} s: ${(100 * cpu.added).toFixed(1)} % more`,
-);
+console.log(summary);
 console.log(`written: ${values.out}`);
