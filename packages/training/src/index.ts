@@ -15,6 +15,7 @@ export { type WriteReportOptions, writeReport } from "./evaluation/write-report.
 export type { HostArray } from "./inference/host-array.js";
 export { importanceMap } from "./inference/importance-map.js";
 export { labelsFromProbabilities } from "./inference/labels-from-probabilities.js";
+export { type PostprocessOptions, postprocessLabels } from "./inference/postprocess-labels.js";
 export {
   type InferenceOptions,
   predictProbabilities,

@@ -1,4 +1,5 @@
 import type { Network } from "@semiseg/nn";
+import type { PostprocessOptions } from "../inference/postprocess-labels.js";
 import type { InferenceOptions } from "../inference/predict-volume.js";
 import type { ReportSlice } from "../report/report-html.js";
 import { slicePicture } from "../report/slice-picture.js";
@@ -19,6 +20,7 @@ export interface EvaluateRunOptions {
   readonly network: Network;
   readonly cases: EvaluationCases;
   readonly inference?: InferenceOptions;
+  readonly postprocess?: PostprocessOptions;
   readonly dialect?: EvaluateOptions["dialect"];
   readonly empty?: EvaluateOptions["empty"];
   /** Default: every model there is. */
@@ -60,6 +62,7 @@ export async function evaluateRun(options: EvaluateRunOptions): Promise<readonly
         model,
         cases,
         inference,
+        ...(options.postprocess ? { postprocess: options.postprocess } : {}),
         ...(options.dialect ? { dialect: options.dialect } : {}),
         ...(options.empty ? { empty: options.empty } : {}),
         onCase: (_, done, total) => options.onCase?.(modelName(model), done, total),

@@ -1,6 +1,7 @@
 import { OptionError } from "@semiseg/errors";
 import { evaluateCase } from "@semiseg/metrics";
 import type { Network } from "@semiseg/nn";
+import type { PostprocessOptions } from "../inference/postprocess-labels.js";
 import type { InferenceOptions } from "../inference/predict-volume.js";
 import type { CaseEvaluation, EvaluatedModel, Evaluation } from "./evaluation.js";
 import type { EvaluationCases } from "./evaluation-cases.js";
@@ -15,6 +16,8 @@ export interface EvaluateOptions {
   readonly model: EvaluatedModel;
   readonly cases: EvaluationCases;
   readonly inference?: InferenceOptions;
+  /** Done to each prediction before it is measured. Default nothing. */
+  readonly postprocess?: PostprocessOptions;
   /** Whose rules distances follow. Default `medpy`. */
   readonly dialect?: "medpy" | "monai" | "deepmind";
   /** What a distance is when a mask is empty. Default `nan`; missed cases are counted either way. */
@@ -35,7 +38,7 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   for (const id of cases.ids) {
     const { raw, prepared } = await cases.read(id);
     if (!raw.label) throw new OptionError(`evaluate: case ${id} has no label to compare with`);
-    const { labels, seconds } = await predictCase(networks, prepared, inference);
+    const { labels, seconds } = await predictCase(networks, prepared, inference, options.postprocess);
     await options.onPrediction?.(id, labels);
     const rows = evaluateCase({
       yTrue: raw.label.data as Uint8Array,

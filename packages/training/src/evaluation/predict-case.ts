@@ -1,5 +1,6 @@
 import { type PreparedCase, restoreClasses } from "@semiseg/data";
 import type { Network } from "@semiseg/nn";
+import { type PostprocessOptions, postprocessLabels } from "../inference/postprocess-labels.js";
 import { type InferenceOptions, predictProbabilities } from "../inference/predict-volume.js";
 
 /** Classes on the grid of the file, and how long the networks took. */
@@ -9,11 +10,12 @@ export interface CasePrediction {
   readonly seconds: number;
 }
 
-/** Predicts a prepared case, takes the probabilities back to the grid of its file and decides there. */
+/** Predicts a prepared case, takes the probabilities back to the grid of its file, decides and postprocesses there. */
 export async function predictCase(
   networks: readonly Network[],
   prepared: PreparedCase,
   options: InferenceOptions = {},
+  postprocess: PostprocessOptions = {},
 ): Promise<CasePrediction> {
   const start = performance.now();
   const { data, shape } = await predictProbabilities(
@@ -22,5 +24,6 @@ export async function predictCase(
     options,
   );
   const seconds = (performance.now() - start) / 1000;
-  return { labels: restoreClasses(data, shape.at(-1)!, prepared.record), seconds };
+  const labels = restoreClasses(data, shape.at(-1)!, prepared.record);
+  return { labels: postprocessLabels(labels, prepared.record.originalShape, postprocess), seconds };
 }

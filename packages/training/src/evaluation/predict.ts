@@ -1,5 +1,6 @@
 import { type PreprocessOptions, prepareVolume, type RawCase, type Volume, writeVolume } from "@semiseg/data";
 import type { Network } from "@semiseg/nn";
+import type { PostprocessOptions } from "../inference/postprocess-labels.js";
 import type { InferenceOptions } from "../inference/predict-volume.js";
 import { predictCase } from "./predict-case.js";
 
@@ -12,15 +13,16 @@ export interface PredictOptions {
   /** The preprocessing that the networks were trained with. */
   readonly preprocess?: PreprocessOptions;
   readonly inference?: InferenceOptions;
+  readonly postprocess?: PostprocessOptions;
   /** Also write the result as NIfTI; affine and spacing are the image's, so that it overlays on it in any viewer. */
   readonly output?: string;
 }
 
 /** Predicts one image and returns its classes on its own grid (uint8, same shape, spacing and affine). */
 export async function predict(options: PredictOptions): Promise<Volume> {
-  const { networks, image, preprocess = {}, inference = {}, output } = options;
+  const { networks, image, preprocess = {}, inference = {}, postprocess, output } = options;
   const raw: RawCase = { id: image.meta.source ?? "image", image, label: null };
-  const { labels } = await predictCase(networks, prepareVolume(raw, preprocess), inference);
+  const { labels } = await predictCase(networks, prepareVolume(raw, preprocess), inference, postprocess);
   const result: Volume = {
     data: labels,
     shape: image.shape.slice(0, -1),
