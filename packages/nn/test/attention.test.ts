@@ -23,14 +23,38 @@ eachBackend("scaledDotProductAttention", () => {
 
   it("gives the same result and gradients whatever the chunk, dropout masks included", () => {
     const [query, key, value] = inputs();
-    const run = (queryChunk: number | undefined) => {
-      const f = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor) =>
-        probe(scaledDotProductAttention({ query: q, key: k, value: v, ...(queryChunk ? { queryChunk } : {}) }));
-      return tf.grads(f)([query, key, value]);
+    for (const dropout of [0, 0.4]) {
+      const run = (queryChunk: number | undefined) => {
+        const chunk = queryChunk ? { queryChunk } : {};
+        const f = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor) => {
+          const random = new RandomStream(9);
+          return probe(scaledDotProductAttention({ query: q, key: k, value: v, dropout, random, ...chunk }));
+        };
+        return tf.grads(f)([query, key, value]);
+      };
+      const whole = run(undefined);
+      for (const chunk of [1, 2, 4, 5, 9])
+        for (const [i, g] of run(chunk).entries()) expect(farthest(g, whole[i]!)).toBeLessThan(1e-5);
+    }
+  });
+
+  it("holds four tensors of weights at a time at the most, forward and backward", () => {
+    const [query, key, value] = [64, 64, 64].map((t) => random.normal([3, t, 2])) as [tf.Tensor, tf.Tensor, tf.Tensor];
+    const own = tf.engine();
+    const { trackTensor } = own;
+    const before = own.state.numBytes;
+    let most = 0;
+    own.trackTensor = function (this: typeof own, ...args: Parameters<typeof trackTensor>) {
+      trackTensor.apply(this, args);
+      most = Math.max(most, own.state.numBytes - before);
     };
-    const whole = run(undefined);
-    for (const chunk of [1, 2, 4, 5, 9])
-      for (const [i, g] of run(chunk).entries()) expect(farthest(g, whole[i]!)).toBeLessThan(1e-5);
+    const queryChunk = 32;
+    const f = (q: tf.Tensor) =>
+      probe(scaledDotProductAttention({ query: q, key, value, dropout: 0.4, random: new RandomStream(9), queryChunk }));
+    tf.grad(f)(query);
+    own.trackTensor = trackTensor;
+    // Beside them a mask of bytes and small tensors of 1.5 KiB each.
+    expect(most).toBeLessThan(4 * 3 * queryChunk * 64 * 4 + 3 * queryChunk * 64 + 40 * 3 * 64 * 2 * 4);
   });
 
   it("has the gradients of query, key and value, with dropout too", () => {

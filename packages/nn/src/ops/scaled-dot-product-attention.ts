@@ -3,6 +3,7 @@ import {
   add,
   cast,
   concat,
+  dispose,
   matMul,
   mul,
   slice,
@@ -51,25 +52,41 @@ export function scaledDotProductAttention(args: AttentionArguments): Tensor {
   const [batch, queries, width] = query.shape as [number, number, number];
   const keys = key.shape[1]!;
   const scale = 1 / Math.sqrt(width);
+  const kept = dropout > 0 ? keepScale(dropout) : 1;
   const state = dropout > 0 ? random!.state : null;
   const chunks = Array.from({ length: Math.ceil(queries / queryChunk) }, (_, i) => ({
     from: i * queryChunk,
     n: Math.min(queryChunk, queries - i * queryChunk),
   }));
 
-  const weights = (q: T3, k: Tensor): Tensor => softmax(mul(matMul(q, k as T3, false, true), scale));
-  const flags = (stream: RandomStream | undefined, n: number): Tensor | null =>
-    dropout === 0 ? null : tensor(keepMask(batch * n * keys, dropout, stream!), [batch, n, keys], "bool");
-  const mask = (kept: Tensor | null): Tensor | null => kept && mul(cast(kept, "float32"), keepScale(dropout));
+  /** The result of `f`; what it was made of goes at once, so that few tensors of `[B, n, Tk]` are there at a time. */
+  const from = <T extends Tensor>(f: (...inputs: Tensor[]) => T, ...inputs: Tensor[]): T3 => {
+    const result = f(...inputs);
+    dispose(inputs);
+    return result as unknown as T3;
+  };
+  const weights = (q: Tensor, k: Tensor): T3 =>
+    from((logits) => softmax(logits), matMul(mul(q, scale) as T3, k as T3, false, true));
+  /** Flags of `n` queries, drawn query by query: the same however they are chunked. */
+  const flags = (stream: RandomStream | undefined, n: number): Tensor | null => {
+    if (dropout === 0) return null;
+    const drawn = new Uint8Array(batch * n * keys);
+    for (let q = 0; q < n; q++) {
+      const row = keepMask(batch * keys, dropout, stream!);
+      for (let b = 0; b < batch; b++) drawn.set(row.subarray(b * keys, (b + 1) * keys), (b * n + q) * keys);
+    }
+    return tensor(drawn, [batch, n, keys], "bool");
+  };
 
   return withGradient([query, key, value], (_, save) => {
     const whole = chunks.length === 1 ? flags(random, queries) : null;
     save([query, key, value, ...(whole ? [whole] : [])]);
-    const out = chunks.map(({ from, n }) =>
+    const out = chunks.map(({ from: begin, n }) =>
       tidy(() => {
-        const p = weights(rows(query, from, n), key);
-        const m = mask(whole ?? flags(random, n));
-        return matMul((m ? mul(p, m) : p) as T3, value as T3);
+        const p = weights(rows(query, begin, n), key);
+        const drawn = whole ?? flags(random, n);
+        if (!drawn) return matMul(p, value as T3);
+        return mul(matMul(from(mul, p, cast(drawn, "float32")), value as T3), kept);
       }),
     );
     return {
@@ -81,17 +98,26 @@ export function scaledDotProductAttention(args: AttentionArguments): Tensor {
         const dq: Tensor[] = [];
         let dk: Tensor | undefined;
         let dv: Tensor | undefined;
-        for (const { from, n } of chunks) {
+        for (const { from: begin, n } of chunks) {
           const [a, b, c] = tidy(() => {
-            const part = rows(q, from, n);
-            const g = rows(dy, from, n);
+            const part = rows(q, begin, n);
+            const g = mul(rows(dy, begin, n), kept) as T3;
             const p = weights(part, k);
-            const m = mask(drawn ?? flags(replay, n));
-            const dropped = (m ? mul(p, m) : p) as T3;
+            const mask = drawn ?? flags(replay, n);
+            const m = mask && cast(mask, "float32");
+            const toValue = m ? (mul(p, m) as T3) : p;
+            const dv = matMul(toValue, g, true, false);
+            if (m) toValue.dispose();
             const toWeights = matMul(g, v as T3, false, true);
-            const dp = m ? mul(toWeights, m) : toWeights;
-            const ds = mul(mul(p, sub(dp, sum(mul(dp, p), -1, true))), scale) as T3;
-            return [matMul(ds, k as T3), matMul(ds, part, true, false), matMul(dropped, g, true, false)] as Tensor[];
+            const weighted = from((x) => mul(x, p), m ? from(mul, toWeights, m) : toWeights);
+            const mean = sum(weighted, -1, true);
+            const ds = from(
+              sub,
+              weighted,
+              from((x) => mul(x, mean), p),
+            );
+            const scaled = mul(part, scale) as T3;
+            return [mul(matMul(ds, k as T3), scale), matMul(ds, scaled, true, false), dv] as Tensor[];
           }) as [Tensor, Tensor, Tensor];
           dq.push(a);
           dk = dk ? add(dk, b) : b;
