@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
-import { join, relative } from "node:path";
+import { relative } from "node:path";
 import { SemisegError } from "@semiseg/errors";
 import type { DatasetConfig } from "./datasets/dataset-config.js";
 import { listFiles } from "./datasets/dataset-files.js";
 import { compareCases } from "./doctor/compare-cases.js";
 import type { CaseFacts, DoctorReport, Finding } from "./doctor/doctor-report.js";
+import { guessConfig } from "./doctor/guess-config.js";
 import { type Inspection, inspectCase } from "./doctor/inspect-case.js";
 import { openDataset } from "./open-dataset.js";
 import type { Dataset } from "./types.js";
@@ -22,8 +23,8 @@ export interface DataDoctorOptions {
  * label values that do not fit, float and empty labels, NaN and constant images, the same content twice, leaks between
  * splits, intensities on very different scales. Nothing is changed; every case is looked at, whatever the ones before.
  *
- * @param target - a folder (kind 'msd' by its dataset.json, 'la' by its train.list, otherwise images/ or imagesTr/ beside
- * labels/ or labelsTr/) or a data set's configuration.
+ * @param target - a folder in the layout of one of `openDataset`'s kinds, or with images/ or imagesTr/ beside labels/ or
+ * labelsTr/; or a data set's configuration.
  */
 export async function dataDoctor(
   target: string | DatasetConfig,
@@ -32,7 +33,7 @@ export async function dataDoctor(
   const path = typeof target === "string" ? target : String("path" in target ? target.path : target.kind);
   let dataset: Dataset;
   try {
-    dataset = await openDataset(typeof target === "string" ? guess(target) : target);
+    dataset = await openDataset(typeof target === "string" ? guessConfig(target) : target);
   } catch (error) {
     if (!(error instanceof SemisegError)) throw error;
     const code = /is in '.*' and in '/.test(error.message) ? "leak" : "layout";
@@ -67,25 +68,6 @@ function summary(name: string, path: string, cases: readonly CaseFacts[], findin
 function partOf(dataset: Dataset, id: string): CaseFacts["part"] {
   for (const part of ["train", "validation", "test"] as const) if (dataset.splits?.[part].includes(id)) return part;
   return null;
-}
-
-/** The configuration that a folder's content suggests. */
-function guess(path: string): DatasetConfig {
-  if (existsSync(join(path, "dataset.json"))) return { kind: "msd", path };
-  if (existsSync(join(path, "train.list"))) return { kind: "la", path };
-  const images = ["imagesTr", "images"].find((name) => existsSync(join(path, name)));
-  if (!images) return { kind: "msd", path }; // Says what was expected.
-  const labels = ["labelsTr", "labels"].find((name) => existsSync(join(path, name)));
-  const files = listFiles(join(path, images));
-  const extension = /(\.nii)?\.[^.]+$/.exec(files[0] ?? "")?.[0] ?? ".nii.gz";
-  const more = labels ? { labels: `${labels}/{id}${extension}` } : {};
-  return {
-    kind: "folder",
-    path,
-    images: `${images}/{id}${extension}`,
-    classNames: ["background", "foreground"],
-    ...more,
-  };
 }
 
 /** Volumes beside the listed ones, in the same folders. */

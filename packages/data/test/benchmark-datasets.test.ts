@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openDataset, prepareCase, readCase, type Volume, writeVolume } from "@semiseg/data";
+import { dataDoctor, openDataset, prepareCase, readCase, type Volume, writeVolume } from "@semiseg/data";
 import { describe, expect, it } from "vitest";
 import { tempFolder } from "./helpers/temp-folder.js";
 
@@ -96,6 +96,19 @@ describe("openDataset on the field's benchmarks", () => {
     );
   });
 
+  it("brats2019: SSL4MIS's lists and h5 files, used as they are", async () => {
+    const path = join(root, "brats-h5");
+    for (const id of ["B1", "B2"]) copy(join(path, "data", `${id}.h5`));
+    writeFileSync(join(path, "train.txt"), "B1,0\n");
+    writeFileSync(join(path, "test.txt"), "B2\n");
+    const dataset = await openDataset({ kind: "brats2019", path });
+    expect(dataset.splits).toEqual({ train: ["B1"], validation: [], test: ["B2"] });
+    expect(dataset.preprocess).toEqual({ normalize: "none" });
+    const { image, labels } = await prepareCase(dataset, "B2");
+    expect(image).toHaveLength(210);
+    expect(new Set(labels)).toEqual(new Set([0, 1])); // 1 and 2 are the whole tumour
+  });
+
   it("amos: CT below 500, MR from there, published validation cases as test", async () => {
     const path = join(root, "amos");
     mkdirSync(path);
@@ -113,5 +126,26 @@ describe("openDataset on the field's benchmarks", () => {
     expect(ct.classNames).toHaveLength(16);
     expect((await openDataset({ kind: "amos", path, modality: "mr" })).cases.map((c) => c.id)).toEqual(["amos_0507"]);
     expect((await openDataset({ kind: "amos", path, modality: "all" })).cases).toHaveLength(3);
+    await nifti(join(path, "imagesTr", "amos_0001.nii.gz"), (n) => 10 * n - 500);
+    await nifti(join(path, "labelsTr", "amos_0001.nii.gz"), (n) => n % 16);
+    const { image, labels } = await prepareCase(ct, "amos_0001");
+    // Window of -125 to 275, scaled to [0, 1].
+    for (const n of [0, 37, 60, 77, 119])
+      expect(image[n]).toBeCloseTo(Math.min(1, Math.max(0, (10 * n - 500 + 125) / 400)), 5);
+    expect(new Set(labels).size).toBe(16);
+  });
+
+  it("the data doctor recognises every layout by its folder", async () => {
+    const names = async (folder: string) => (await dataDoctor(join(root, folder), { thumbnails: false })).name;
+    expect(await Promise.all(["la", "pancreas", "acdc", "challenge", "brats", "brats-h5"].map(names))).toEqual([
+      "left-atrium",
+      "pancreas-ct",
+      "acdc",
+      "acdc",
+      "brats2019",
+      "brats2019",
+    ]);
+    mkdirSync(join(root, "amos", "imagesVa"), { recursive: true });
+    expect(await names("amos")).toBe("amos-all");
   });
 });
