@@ -109,7 +109,7 @@ describe("expandSweep", () => {
       /f\.yaml:5:31: variants\.x\.network\.decoders: is not a known setting$/,
     );
     expect(faulty("{ method: { name: dtc, consistency: {} } }")).toThrow(
-      /f\.yaml:5:28: variants\.x\.method\.consistency/,
+      /f\.yaml:5:29: variants\.x\.method\.consistency/,
     );
     expect(() => expandSweep(file("f2.yaml", sweepText("seeds: [a]").replace("seeds: [1, 2]\n", "")))).toThrow(
       /f2\.yaml:6:9: seeds\.0: /,

@@ -5,6 +5,7 @@ import { OptionError, SemisegError } from "@semiseg/errors";
 import { formatDuration, progressBar, readJsonLines, writeAtomically } from "@semiseg/training";
 import { createOutput, type OutputStreams } from "../output.js";
 import { Stopped } from "../stopped.js";
+import { auditSelection, auditText } from "../sweep/audit-selection.js";
 import { compareRuns } from "../sweep/compare-runs.js";
 import { comparisonCsv, latexTable, markdownTable, textTable } from "../sweep/comparison-tables.js";
 import { type ExpandedSweep, expandSweep } from "../sweep/expand-sweep.js";
@@ -49,6 +50,7 @@ export function ablateCommand(streams: OutputStreams) {
       new Option("--task <index>", "run this one of the runs only, as a job array does").argParser(wholeNumber),
     )
     .option("--report", "do not run anything: compare the runs that are there", false)
+    .option("--audit", "what choosing the weights on the test cases would have added; runs nothing", false)
     .option("--list", "list the runs and where they stand", false)
     .option("--json", "print one JSON value", false)
     .action(async (file, options) => {
@@ -69,6 +71,11 @@ export function ablateCommand(streams: OutputStreams) {
         output.result(list, () =>
           list.map((t) => `${String(t.index).padStart(4)}  ${t.status.padEnd(7)}  ${t.run}`).join("\n"),
         );
+        return;
+      }
+      if (options.audit) {
+        const audits = auditSelection(expanded);
+        output.result(audits, () => auditText(audits));
         return;
       }
       for (const task of tasks) checkSameConfig(task, out);
