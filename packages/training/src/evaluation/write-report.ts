@@ -28,6 +28,8 @@ export function writeReport({ run, evaluations = [], slices = [], facts = {} }: 
   const records = readJsonLines(paths.metrics);
   const steps = records.filter((record) => record["kind"] === "step");
   const seconds = steps.reduce((sum, record) => sum + 1 / Number(record["stepsPerSecond"]), 0);
+  const waited = steps.reduce((sum, record) => sum + Number(record["waitedMs"] ?? 0), 0) / 1000;
+  const share = seconds > 0 ? `${((100 * waited) / seconds).toFixed(1)} %` : "-";
   const optional = (path: string): unknown => (existsSync(path) ? readRunJson(path) : undefined);
   const html = reportHtml({
     title: `Run ${basename(run)}`,
@@ -35,7 +37,12 @@ export function writeReport({ run, evaluations = [], slices = [], facts = {} }: 
     evaluations,
     slices,
     selection: selectionSentence(evaluations),
-    facts: { steps: steps.length, "minutes in steps": (seconds / 60).toFixed(1), ...facts },
+    facts: {
+      steps: steps.length,
+      "minutes in steps": (seconds / 60).toFixed(1),
+      "of them waiting for data": share,
+      ...facts,
+    },
     config: optional(paths.config),
     split: optional(paths.split),
   });
