@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // Steps of UG-MCL, CAML and DuCiSC beside their own parts, interleaved in one run. `npm run bench:method-step -- --help`
+import { existsSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -119,5 +120,10 @@ for (const name of values.shape) {
   }
 }
 const out = values.out ?? here("../results/method-step.json");
-writeResult(out, { benchmark: "method-step", ...provenance(), rounds, results });
+// What this run did not measure stays, with the commit and date it was measured at.
+const key = ({ method, shape }) => `${method}/${shape}`;
+const earlier = existsSync(out) ? JSON.parse(readFileSync(out, "utf8")).results : [];
+const measured = results.map((result) => ({ ...result, rounds, ...provenance() }));
+const all = [...earlier.filter((e) => !measured.some((m) => key(m) === key(e))), ...measured];
+writeResult(out, { benchmark: "method-step", results: all.sort((a, b) => key(a).localeCompare(key(b))) });
 console.log(`written: ${out}`);
