@@ -1,11 +1,15 @@
 /**
  * Memory and time of a sliding-window pass over a 512 x 512 x 300 volume with a trivial predictor, so that the cost is
- * that of the windows alone. Prints one JSON line. Usage: node benchmarks/sliding-window/memory.mjs
- * (after `npm run build`); needs about 1.3 GB.
+ * that of the windows alone. Usage, after `npm run build`: node benchmarks/sliding-window/memory.mjs [--save]
+ * Needs about 1.3 GB; fails when host memory grows by 1.5 times the output or more. --save writes
+ * benchmarks/results/sliding-window-memory.json.
  */
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import "@tensorflow/tfjs";
 import { slidingWindowInference } from "@semiseg/training";
 import * as tf from "@tensorflow/tfjs-core";
+import { provenance, writeResult } from "../lib.mjs";
 
 await tf.setBackend("cpu");
 const shape = [1, 300, 512, 512, 1];
@@ -24,14 +28,21 @@ const output = await slidingWindowInference(
 );
 watch();
 const bytes = output.data.byteLength;
-console.log(
-  JSON.stringify({
-    shape,
-    roiSize,
-    outputMB: Math.round(bytes / 2 ** 20),
-    addedMB: Math.round((peak - before) / 2 ** 20),
-    ratio: Number(((peak - before) / bytes).toFixed(3)),
-    seconds: Number(((performance.now() - start) / 1000).toFixed(1)),
-    worst: output.data.reduce((worst, value) => Math.max(worst, Math.abs(value - 1)), 0),
-  }),
-);
+const result = {
+  benchmark: "sliding-window-memory",
+  ...provenance(),
+  shape,
+  roiSize,
+  overlap: 0.5,
+  mode: "gaussian",
+  outputMiB: Math.round(bytes / 2 ** 20),
+  addedPeakMiB: Math.round((peak - before) / 2 ** 20),
+  timesTheOutput: Number(((peak - before) / bytes).toFixed(3)),
+  limit: 1.5,
+  seconds: Number(((performance.now() - start) / 1000).toFixed(1)),
+  largestError: output.data.reduce((worst, value) => Math.max(worst, Math.abs(value - 1)), 0),
+};
+console.log(JSON.stringify(result, null, 2));
+if (process.argv.includes("--save"))
+  writeResult(join(dirname(fileURLToPath(import.meta.url)), "../results/sliding-window-memory.json"), result);
+process.exitCode = result.timesTheOutput < result.limit ? 0 : 1;

@@ -1,13 +1,16 @@
-import { DataError, OptionError, ShapeError } from "@semiseg/errors";
+import { DataError, OptionError, SemisegError, ShapeError } from "@semiseg/errors";
 import {
   adaptiveCalibrationError,
   boundaryIoU,
   brierScore,
+  dice,
+  distanceTransform,
   evaluateCase,
   jaccard,
   lesionDetection,
   precision,
   recall,
+  relativeVolumeDifference,
   riskCoverage,
   specificity,
   uncertaintyErrorAuroc,
@@ -220,5 +223,57 @@ describe("uncertainty", () => {
       expect(() => f({ ...labels, yPred: [0.5, 0, 0, 0, 0], uncertainty: [0, 0, 0, 0, 0] })).toThrow("yPred");
     }
     expect(() => riskCoverage({ ...labels, uncertainty: [0, 0, 0, 0, 0], points: 0 })).toThrow(OptionError);
+  });
+});
+
+describe("malformed masks, shapes and spacings", () => {
+  it("always give a typed error, in every function of a pair of masks", () => {
+    const junk = fc.constantFrom<unknown>(
+      Number.NaN,
+      -1,
+      0.5,
+      2,
+      256,
+      null,
+      undefined,
+      "x",
+      Number.POSITIVE_INFINITY,
+      [],
+      {},
+    );
+    const good = { yTrue: [0, 1, 0, 0], yPred: [0, 1, 1, 0], shape: [2, 2], spacing: [1, 2] };
+    const faults: ((v: unknown) => object)[] = [
+      (v) => ({ yTrue: [1, 0, 0, v] }),
+      (v) => ({ yTrue: v }),
+      (v) => ({ yTrue: Float32Array.from([0, 1, 0, typeof v === "number" ? v : 7]) }),
+      (v) => ({ shape: [v === 2 ? 3 : v, 2] }),
+      (v) => ({ shape: v }),
+      (v) => ({ spacing: [1, typeof v === "number" && v > 0 && v < 1e9 ? -v : v] }),
+      () => ({ yTrue: new Uint8Array(0), shape: [0, 2] }),
+    ];
+    type Pair = typeof good;
+    const functions: ((pair: Pair) => unknown)[] = [
+      dice,
+      jaccard,
+      precision,
+      recall,
+      specificity,
+      relativeVolumeDifference,
+      (pair) => boundaryIoU({ ...pair, distance: 1 }),
+      lesionDetection,
+      ({ yTrue, shape, spacing }) => distanceTransform(yTrue, shape, { spacing }),
+    ];
+    fc.assert(
+      fc.property(junk, fc.nat(faults.length - 1), fc.nat(functions.length - 1), (value, fault, f) => {
+        let error: unknown;
+        try {
+          functions[f]!({ ...good, ...faults[fault]!(value) } as Pair);
+        } catch (caught) {
+          error = caught;
+        }
+        expect(error).toBeInstanceOf(SemisegError);
+      }),
+      { numRuns: 3000, seed: 11 },
+    );
   });
 });
