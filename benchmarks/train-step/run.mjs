@@ -75,11 +75,14 @@ for (const name of names) {
       OMP_NUM_THREADS: String(threads),
     });
   const workers = {
-    semiseg: await lineWorker(process.execPath, [here("semiseg-worker.mjs"), JSON.stringify(shape)]),
+    semiseg: await lineWorker(process.execPath, [here("semiseg-worker.mjs"), JSON.stringify(shape)], {
+      TF_NUM_INTRAOP_THREADS: String(threads),
+    }),
     "torch channels_last_3d": await torch("channels_last_3d"),
     ...(values["no-default-layout"] ? {} : { "torch default layout": await torch("contiguous") }),
   };
   const times = Object.fromEntries(Object.keys(workers).map((key) => [key, []]));
+  const cpuTimes = Object.fromEntries(Object.keys(workers).map((key) => [key, []]));
   const memory = {};
   const losses = {};
   let disturbed = 0;
@@ -87,10 +90,11 @@ for (const name of names) {
   for (let round = 0; round < rounds; round++) {
     for (const [key, worker] of Object.entries(workers)) {
       const before = await busyCores();
-      const { seconds, peakBytes, loss } = await worker.ask("run 1");
+      const { seconds, cpuSeconds, peakBytes, loss } = await worker.ask("run 1");
       const after = await busyCores();
       if (Math.max(before, after) > 0.15 * cpus().length) disturbed++;
       times[key].push(...seconds);
+      cpuTimes[key].push(...cpuSeconds);
       memory[key] = peakBytes;
       losses[key] = loss;
     }
@@ -101,10 +105,18 @@ for (const name of names) {
     );
   }
   process.stderr.write("\n");
-  const { gflops: peakGflops } = await workers["torch channels_last_3d"].ask("peak");
+  const { gflops: coreGflops } = await workers["torch channels_last_3d"].ask("peak");
+  const peakGflops = coreGflops * threads;
   const { profile } = await workers.semiseg.ask("profile");
+  for (const row of profile)
+    if (row.gflop > 0) {
+      row.gflopsPerCpuSecond = (row.gflop / row.cpuMilliseconds) * 1000;
+      row.fractionOfMatmul = row.gflopsPerCpuSecond / coreGflops;
+    }
   const gflop = stepGflop(shape);
   const seconds = Object.fromEntries(Object.entries(times).map(([key, t]) => [key, median(t)]));
+  const cpuSeconds = Object.fromEntries(Object.entries(cpuTimes).map(([key, t]) => [key, median(t)]));
+  const cpuRatio = cpuSeconds.semiseg / cpuSeconds["torch channels_last_3d"];
   const ratio = seconds.semiseg / seconds["torch channels_last_3d"];
   const paired = times.semiseg.map((t, i) => t / times["torch channels_last_3d"][i]);
   results.push({
@@ -115,12 +127,16 @@ for (const name of names) {
     torch: workers["torch channels_last_3d"].hello.version,
     secondsMedian: seconds,
     secondsAll: times,
+    cpuSecondsMedian: cpuSeconds,
+    cpuSecondsAll: cpuTimes,
+    cpuRatioToChannelsLast: cpuRatio,
     ratioToChannelsLast: ratio,
     ratioPairedMedian: median(paired),
     peakBytes: memory,
     gflopPerStep: gflop,
     gflopsPerSecond: gflop / seconds.semiseg,
     matmulGflopsPerSecond: peakGflops,
+    note: "GFLOP by the definition of the convolutions, padding included: Winograd kernels need fewer, so fractions of the matrix product's rate may exceed 1. CPU seconds are of all threads; those of a library that spins at barriers grow when others keep the cores busy, except at one thread.",
     fractionOfMatmul: gflop / seconds.semiseg / peakGflops,
     disturbedMeasurements: `${disturbed} of ${rounds * Object.keys(workers).length} began or ended with more than 15 % of the cores busy elsewhere`,
     profile,
@@ -131,12 +147,16 @@ for (const name of names) {
       .map(([k, s]) => `${k} ${s.toFixed(3)} s`)
       .join(
         ", ",
-      )}; ratio to channels_last_3d ${ratio.toFixed(2)} (paired ${median(paired).toFixed(2)}); ${(gflop / seconds.semiseg).toFixed(0)} GFLOP/s of ${peakGflops.toFixed(0)}; peak ${Object.entries(
+      )}; ratio to channels_last_3d ${ratio.toFixed(2)} (paired ${median(paired).toFixed(2)}), of CPU time ${cpuRatio.toFixed(2)}; ${(gflop / seconds.semiseg).toFixed(0)} GFLOP/s of ${peakGflops.toFixed(0)}; peak ${Object.entries(
       memory,
     )
       .map(([k, b]) => `${k} ${(b / 2 ** 20).toFixed(0)} MiB`)
       .join(", ")}`,
   );
+  for (const row of profile.slice(0, 12))
+    console.log(
+      `  ${row.kernel.padEnd(34)} ${row.milliseconds.toFixed(1).padStart(8)} ms ${row.cpuMilliseconds.toFixed(1).padStart(8)} ms CPU ${String(row.calls).padStart(4)} calls${row.gflop > 0 ? ` ${row.gflopsPerCpuSecond.toFixed(0)} GFLOP/s a core, ${row.fractionOfMatmul.toFixed(2)} of the matrix product's` : ""}`,
+    );
   if (disturbed) console.log(`  note: ${results.at(-1).disturbedMeasurements}`);
   for (const worker of Object.values(workers)) worker.close();
 }

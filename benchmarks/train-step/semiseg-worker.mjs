@@ -34,7 +34,27 @@ async function trainStep() {
   return total;
 }
 
-/** Wall time per kernel of one step, by wrapping every registered kernel of this backend. */
+const product = (shape) => shape.reduce((a, b) => a * b, 1);
+
+/** GFLOP of a convolution kernel by its definition (2 per multiply-add, padding included), 0 for other kernels. */
+function gflopOf(name, { inputs, attrs }) {
+  if (!name.startsWith("Conv3D")) return 0;
+  const filter = attrs.filterShape ?? inputs.filter.shape;
+  // One multiply-add per filter value and position of the convolution's output.
+  if (name !== "Conv3D") return (2 * product(inputs.dy.shape.slice(0, 4)) * product(filter)) / 1e9;
+  const stride = [attrs.strides].flat()[0];
+  const out = inputs.x.shape
+    .slice(1, 4)
+    .map((n, i) => (attrs.pad === "valid" ? Math.floor((n - filter[i]) / stride) + 1 : Math.ceil(n / stride)));
+  return (2 * inputs.x.shape[0] * product(out) * product(filter)) / 1e9;
+}
+
+const cpuSeconds = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+};
+
+/** Wall and CPU time per kernel of one step, by wrapping every registered kernel of this backend. */
 async function profile() {
   const rows = new Map();
   const kernels = [...tf.getKernelsForBackend(tf.getBackend())];
@@ -43,11 +63,13 @@ async function profile() {
     tf.registerKernel({
       ...kernel,
       kernelFunc: (args) => {
-        const begin = performance.now();
+        const [begin, cpu] = [performance.now(), cpuSeconds()];
         const result = kernel.kernelFunc(args);
-        const row = rows.get(kernel.kernelName) ?? { milliseconds: 0, calls: 0 };
+        const row = rows.get(kernel.kernelName) ?? { milliseconds: 0, cpuMilliseconds: 0, calls: 0, gflop: 0 };
         row.milliseconds += performance.now() - begin;
+        row.cpuMilliseconds += 1000 * (cpuSeconds() - cpu);
         row.calls++;
+        row.gflop += gflopOf(kernel.kernelName, args);
         rows.set(kernel.kernelName, row);
         return result;
       },
@@ -69,16 +91,18 @@ for await (const line of createInterface({ input: process.stdin })) {
     console.log(JSON.stringify({ profile: (await profile()).slice(0, 20) }));
     continue;
   }
-  const seconds = [];
+  const [seconds, cpu] = [[], []];
   let loss = null;
   for (let i = 0; i < Number(count); i++) {
-    const begin = performance.now();
+    const [begin, cpuBegin] = [performance.now(), cpuSeconds()];
     loss = await trainStep();
     seconds.push((performance.now() - begin) / 1000);
+    cpu.push(cpuSeconds() - cpuBegin);
   }
   console.log(
     JSON.stringify({
       seconds,
+      cpuSeconds: cpu,
       loss,
       peakBytes: process.resourceUsage().maxRSS * 1024,
       tensors: tf.memory().numTensors,
