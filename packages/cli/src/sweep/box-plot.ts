@@ -49,5 +49,5 @@ export function boxPlot(title: string, boxes: readonly Box[], options: { readonl
       ...values.map((v, k) => `<circle cx="${x(v)}" cy="${(y + ((k % 5) - 2) * 2).toFixed(1)}" r="1.6" class="dot"/>`),
     );
   }
-  return `<figure class="chart"><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(title)}"><text x="8" y="16" class="title">${escapeHtml(title)}</text>${parts.join("")}</svg></figure>`;
+  return `<figure class="chart wide"><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeHtml(title)}"><text x="8" y="16" class="title">${escapeHtml(title)}</text>${parts.join("")}</svg></figure>`;
 }

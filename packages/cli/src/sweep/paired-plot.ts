@@ -35,6 +35,5 @@ ${ticks
   .join("")}
 <line x1="${x(low)}" y1="${y(low)}" x2="${x(high)}" y2="${y(high)}" stroke="currentColor" stroke-dasharray="4 3"/>
 ${finite.map(([a, b]) => `<circle cx="${x(a)}" cy="${y(b)}" r="3" class="dot"/>`).join("")}
-<text x="${left + size / 2}" y="${height - 8}" text-anchor="middle">${escapeHtml(baseline)}</text>
-<text x="${left + 6}" y="${top + 14}">${escapeHtml(name)}: above in ${above} of ${finite.length} cases</text></svg></figure>`;
+<text x="${left + size}" y="${height - 8}" text-anchor="end">${escapeHtml(baseline)}; ${escapeHtml(name)}: above in ${above} of ${finite.length} cases</text></svg></figure>`;
 }

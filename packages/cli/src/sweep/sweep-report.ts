@@ -12,7 +12,7 @@ import { pairedPlot } from "./paired-plot.js";
 const style = `:root{color-scheme:light dark;--line:#8884;--dim:#888}body{font:15px/1.5 system-ui,sans-serif;max-width:1160px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid var(--line)}.scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.6rem 0}
 th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}th:first-child,td:first-child{text-align:left}.note{color:var(--dim)}
-.grid-of{display:flex;flex-wrap:wrap;gap:1rem}.chart{margin:0;width:540px;max-width:100%}.square{width:300px}h3{font-size:1rem;margin:1.4rem 0 .2rem}.chart svg{width:100%;font:11px system-ui,sans-serif}.chart text{fill:currentColor}.chart .title{font-size:13px;font-weight:600}
+.grid-of{display:flex;flex-wrap:wrap;gap:1rem}.chart{margin:0;width:540px;max-width:100%}.chart.square{width:368px}.chart.wide{width:760px}h3{font-size:1rem;margin:1.4rem 0 .2rem}.chart svg{width:100%;font:11px system-ui,sans-serif}.chart text{fill:currentColor}.chart .title{font-size:13px;font-weight:600}
 .chart .grid{stroke:var(--line)}.chart .box{fill:#2563eb55;stroke:#2563eb}.chart .dot{fill:#d97706aa}figcaption span{margin-right:1rem;font-size:.85rem}figcaption i{display:inline-block;width:.8em;height:.8em;margin-right:.3em;border-radius:2px}`;
 
 function table(rows: readonly ComparisonRow[]): string {
@@ -154,7 +154,7 @@ ${lineChart({ title: "Loss (mean over seeds)", series: loss })}${lineChart({ tit
 ${last
   .filter((row) => row !== base)
   .map((row) =>
-    pairedPlot("Dice of the same test case", expanded.baseline, {
+    pairedPlot(`${row.variant}: Dice of the same test case`, expanded.baseline, {
       name: row.variant,
       pairs: pairsOf(row, base, "dice"),
     }),
