@@ -99,9 +99,14 @@ writePicture(
     })),
   }),
 );
-for (const { level, matrix } of matrices) {
+const rootMeanSquare = (t) => tf.sqrt(tf.mean(tf.square(t))).dataSync()[0];
+for (const [i, { level, matrix }] of matrices.entries()) {
   const own = Array.from({ length: classes }, (_, k) => matrix[k * classes + k].toFixed(2));
-  console.log(`${level.padEnd(4)} cosine of each class with itself: ${own.join(" ")}`);
+  const norm = rootMeanSquare(guessed[i]);
+  const spread = rootMeanSquare(tf.sub(guessed[i], tf.mean(guessed[i], 0, true))) / norm;
+  console.log(
+    `${level.padEnd(4)} cosine of each class with itself ${own.join(" ")}; unlabelled norm ${norm.toFixed(3)}, spread ${spread.toFixed(3)}`,
+  );
 }
 
 // Where one unlabelled image looks like the class, seen from each scale.
