@@ -221,7 +221,7 @@ ConvShape flattened(const ConvShape& s) {
 }
 
 void conv_forward(const ConvShape& s, const float* x, const float* filter, float* y, const Parallel& parallel) {
-  if (winograd_covers(s)) return winograd_forward(s, x, filter, y, parallel);
+  if (winograd_covers(s, 16)) return winograd_forward(s, x, filter, y, parallel);
   const Packed p = pack_forward(s, filter, parallel);
   const bool pointwise = s.kd * s.kh * s.kw == 1 && s.stride == 1 && s.pd + s.ph + s.pw == 0;
   convolve(pointwise ? flattened(s) : s, x, p, y, parallel);
@@ -292,7 +292,7 @@ void conv_input_gradient(const ConvShape& s, const float* dy, const float* filte
   g.d = s.od, g.h = s.oh, g.w = s.ow, g.ci = s.co;
   g.od = s.d, g.oh = s.h, g.ow = s.w, g.co = s.ci;
   g.pd = s.kd - 1 - s.pd, g.ph = s.kh - 1 - s.ph, g.pw = s.kw - 1 - s.pw;
-  if (winograd_covers(g)) return winograd_mirrored(g, dy, filter, dx, parallel);
+  if (winograd_covers(g, 16)) return winograd_mirrored(g, dy, filter, dx, parallel);
   const Packed p = pack_mirrored(s, filter, parallel);
   const bool pointwise = s.kd * s.kh * s.kw == 1 && s.pd + s.ph + s.pw == 0;
   convolve(pointwise ? flattened(g) : g, dy, p, dx, parallel);
@@ -363,7 +363,11 @@ void filter_gradient_plane(const ConvShape& s, const float* const* planes, int64
 }
 
 void conv_filter_gradient(const ConvShape& original, const float* x, const float* dy, float* df, const Parallel& parallel) {
-  if (winograd_covers(original)) return winograd_filter_gradient(original, x, dy, df, parallel);
+#if defined(__AVX512F__)
+  // Eight channels fill half a vector here, and a whole one there.
+  if (original.ci == 8 && original.co == 8) return avx2::conv_kernels()->conv_filter_gradient(original, x, dy, df, parallel);
+#endif
+  if (winograd_covers(original, 8)) return winograd_filter_gradient(original, x, dy, df, parallel);
   const bool pointwise = original.kd * original.kh * original.kw == 1 && original.stride == 1 &&
                          original.pd + original.ph + original.pw == 0;
   const ConvShape s = pointwise ? flattened(original) : original;

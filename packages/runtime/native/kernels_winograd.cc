@@ -406,10 +406,12 @@ void transform_sums(const ConvShape& s, const float* m, int64_t parts, float* df
 
 }  // namespace
 
-bool winograd_covers(const ConvShape& s) {
+bool winograd_covers(const ConvShape& s, int64_t least_channels) {
   if (s.kd != 3 || s.kh != 3 || s.kw != 3 || s.stride != 1) return false;
-  if (s.ci % kLanes != 0 || s.co % kLanes != 0 || s.ci < 16 || s.co < 16) return false;
-  return s.oh >= 4 && s.ow >= 4;
+  if (s.ci % kLanes != 0 || s.co % kLanes != 0 || std::min(s.ci, s.co) < least_channels) return false;
+  // Transforming the filters must pay.
+  const int64_t tiles = s.n * s.od * ((s.oh + 1) / 2) * ((s.ow + 1) / 2);
+  return s.oh >= 4 && s.ow >= 4 && 4 * tiles >= std::max(s.ci, s.co);
 }
 
 void winograd_forward(const ConvShape& s, const float* x, const float* filter, float* y, const Parallel& parallel) {

@@ -7,8 +7,8 @@
 namespace semiseg {
 namespace SEMISEG_TARGET {
 
-// 3x3x3, stride 1, one zero on both sides at most, channels that fill vectors, maps large enough to gain.
-bool winograd_covers(const ConvShape&);
+// 3x3x3 of stride 1 with channels that fill vectors, and maps large enough to pay for transforming the filter.
+bool winograd_covers(const ConvShape&, int64_t least_channels);
 void winograd_forward(const ConvShape&, const float* x, const float* filter, float* y, const Parallel&);
 // The same convolution with the filter mirrored and its channels swapped: filter is [3, 3, 3, co, ci].
 void winograd_mirrored(const ConvShape&, const float* x, const float* filter, float* y, const Parallel&);

@@ -77,13 +77,13 @@ const CASES: readonly [string, number[], number[], number, "same" | "valid"][] =
   ["3x3x3, 16 to 16 channels", [2, 5, 6, 20, 16], [3, 3, 3, 16, 16], 1, "same"],
   ["3x3x3, one channel in", [2, 4, 5, 19, 1], [3, 3, 3, 1, 16], 1, "same"],
   ["3x3x3, one channel in, many out", [1, 3, 4, 9, 1], [3, 3, 3, 1, 40], 1, "same"],
-  ["3x3x3, 8 channels", [1, 4, 6, 7, 8], [3, 3, 3, 8, 8], 1, "same"],
+  ["3x3x3, 8 channels", [1, 5, 6, 7, 8], [3, 3, 3, 8, 8], 1, "same"],
   ["3x3x3, channels that fill no vector", [1, 3, 4, 5, 5], [3, 3, 3, 5, 7], 1, "same"],
   ["3x3x3, narrow map, many channels", [2, 3, 4, 4, 48], [3, 3, 3, 48, 80], 1, "same"],
   ["3x3x3, three voxels wide", [1, 3, 3, 3, 32], [3, 3, 3, 32, 64], 1, "same"],
   ["3x3x3, a map smaller than the filter", [1, 1, 2, 1, 4], [3, 3, 3, 4, 4], 1, "same"],
   ["3x3x3, tiles over odd sizes", [1, 6, 7, 9, 32], [3, 3, 3, 32, 48], 1, "same"],
-  ["3x3x3, one depth, 64 to 160 channels", [1, 1, 4, 5, 64], [3, 3, 3, 64, 160], 1, "same"],
+  ["3x3x3, 64 to 160 channels", [1, 2, 8, 9, 64], [3, 3, 3, 64, 160], 1, "same"],
   ["3x3x3, several chunks of rows and depths", [1, 20, 14, 44, 16], [3, 3, 3, 16, 16], 1, "same"],
   ["3x3x3 valid, 16 channels", [1, 5, 6, 9, 16], [3, 3, 3, 16, 32], 1, "valid"],
   ["3x3x3 valid", [1, 5, 5, 8, 4], [3, 3, 3, 4, 12], 1, "valid"],
@@ -165,7 +165,7 @@ describe("native convolutions equal the definition in float64 within 4e-6 of the
           stdio: "pipe",
         },
       );
-  }, 120_000);
+  }, 300_000);
 
   it("is the same twice, bit for bit", () => {
     const [x, f] = [
