@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { RandomSource } from "@semiseg/random";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { exitCodes, main } from "../src/index.js";
@@ -8,6 +9,7 @@ import { auditSelection } from "../src/sweep/audit-selection.js";
 import { type ComparisonRow, compareRuns } from "../src/sweep/compare-runs.js";
 import { latexTable, markdownTable } from "../src/sweep/comparison-tables.js";
 import { type ExpandedSweep, expandSweep } from "../src/sweep/expand-sweep.js";
+import { publishedCards, readPublished } from "../src/sweep/published.js";
 import { sweepReport } from "../src/sweep/sweep-report.js";
 
 let folder = "";
@@ -117,6 +119,56 @@ describe("tables of a sweep", () => {
     expect(printed.join("")).toMatch(
       /better, 3 labelled: last 0\.8\d+, best on validation 0\.8\d+, best of 3 on test 0\.8\d+: \+0\.0/,
     );
+  });
+});
+
+describe("published results", () => {
+  const file = fileURLToPath(new URL("../../../benchmarks/published.yaml", import.meta.url));
+
+  it("are read with their protocols, and faults are shown at their line", () => {
+    const { protocols, rows } = readPublished(file);
+    expect(protocols["la-8"]).toMatchObject({ dataset: "la", labeled: 8, test: 20 });
+    // Sources disagree by 15 points about one method and budget.
+    const uaMt = rows.filter((r) => r.protocol === "acdc-3" && r.method === "ua-mt").map((r) => r.dice);
+    expect(uaMt).toEqual([61, 46.04]);
+    const wrong = join(folder, "published.yaml");
+    writeFileSync(wrong, "protocols: {}\nrows:\n  - { protocol: la-8, method: dtc, source: x }\n");
+    expect(() => readPublished(wrong)).toThrow(/published\.yaml:3:7: rows\.0\.protocol: must be one of/);
+  });
+
+  it("stand beside rows of the same protocol only", () => {
+    const rows = compareRuns(expanded);
+    const published = (protocol: object) => ({
+      protocols: {
+        mine: {
+          dataset: "phantom",
+          labeled: 3,
+          labeledOrder: "random" as const,
+          test: 14,
+          patchSize: [16, 16],
+          ...protocol,
+        },
+      },
+      rows: [
+        { protocol: "mine", method: "mean-teacher", dice: 80, source: "a" },
+        { protocol: "mine", method: "mean-teacher", dice: 84.5, source: "b", note: "chosen on test" },
+        { protocol: "mine", method: "other", dice: 99, source: "c" },
+      ],
+    });
+    const cards = publishedCards(expanded, rows, published({}));
+    expect(cards.map(({ variant }) => variant)).toEqual(["supervised", "better", "alike"]);
+    expect(cards[1]).toMatchObject({ range: [80, 84.5], sources: ["a: 80", "b: 84.5 (chosen on test)"] });
+    expect(cards[1]!.last).toBeCloseTo(83.2, 0);
+    for (const other of [
+      { dataset: "la" },
+      { labeled: 8 },
+      { labeledOrder: "listed" },
+      { test: 20 },
+      { patchSize: [96, 96] },
+    ])
+      expect(publishedCards(expanded, rows, published(other))).toEqual([]);
+    const page = sweepReport({ ...expanded, sweep: { ...expanded.sweep, published: file } }, rows);
+    expect(page).toContain("None of the published protocols is that of this sweep");
   });
 });
 

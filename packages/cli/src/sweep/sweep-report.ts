@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { lineChart, readJsonLines, type Series } from "@semiseg/training";
 import { auditSelection } from "./audit-selection.js";
 import { boxPlot } from "./box-plot.js";
@@ -8,6 +8,7 @@ import { cellOf, isBest } from "./comparison-tables.js";
 import { escapeHtml } from "./escape-html.js";
 import type { ExpandedSweep } from "./expand-sweep.js";
 import { pairedPlot } from "./paired-plot.js";
+import { publishedCards, readPublished } from "./published.js";
 
 const style = `:root{color-scheme:light dark;--line:#8884;--dim:#888}body{font:15px/1.5 system-ui,sans-serif;max-width:1160px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid var(--line)}.scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.6rem 0}
@@ -102,6 +103,29 @@ function auditTable(expanded: ExpandedSweep, labeled: "all" | number): string {
 <div class="scroll"><table>${line(head, "th")}${rows.map((cells) => line(cells, "td")).join("")}</table></div>`;
 }
 
+/** Published results of the same protocol, as a table; says so where there are none. */
+function publishedSection(expanded: ExpandedSweep, rows: readonly ComparisonRow[]): string {
+  const { file, sweep } = expanded;
+  if (sweep.published === undefined) return "";
+  const cards = publishedCards(expanded, rows, readPublished(resolve(dirname(file), sweep.published)));
+  if (cards.length === 0)
+    return `<h2>Published results</h2><p class="note">None of the published protocols is that of this sweep, so that no number is put beside these.</p>`;
+  const number = (value: number): string => (Number.isFinite(value) ? value.toFixed(2) : "-");
+  const head = ["", "protocol", "published Dice, %", "ours, last step", "ours, best on validation", "sources"];
+  const body = cards.map((c) => [
+    c.variant,
+    c.protocol,
+    c.range[0] === c.range[1] ? number(c.range[0]) : `${number(c.range[0])} to ${number(c.range[1])}`,
+    number(c.last),
+    number(c.best),
+    c.sources.join("; "),
+  ]);
+  const line = (cells: readonly string[], tag: string): string =>
+    `<tr>${cells.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
+  return `<h2>Published results</h2><p class="note">Of the same data set, labelled cases, test cases and patch; where sources disagree, their range.</p>
+<div class="scroll"><table>${line(head, "th")}${body.map((cells) => line(cells, "td")).join("")}</table></div>`;
+}
+
 /** Share of each term in a row's loss, mean over its runs. */
 function termShares(expanded: ExpandedSweep, row: ComparisonRow): Series[] {
   const names = new Set<string>();
@@ -168,7 +192,8 @@ ${auditTable(expanded, labeled)}`;
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${escapeHtml(expanded.file)}</title><style>${style}</style>
 <h1>${escapeHtml(expanded.file.split("/").at(-1)!)}</h1>
 <p class="note">${cases} test cases; mean over foreground classes, then over cases; ± is the standard deviation over seeds. p: two-sided Wilcoxon signed-rank test over cases (each averaged over seeds) against <b>${escapeHtml(expanded.baseline)}</b>, Holm-corrected over the rows; n.s.: p of 0.05 or more. Weights are the last step's, or those best on the validation cases; the test cases were never used to choose. <b>Bold</b>: best of its rows and significantly so, with at least 3 seeds each. Curves are means over seeds; smoothed to 400 points. ↑ higher is better, ↓ lower.</p>
-${sections.join("\n")}</html>
+${sections.join("\n")}
+${publishedSection(expanded, rows)}</html>
 `;
 }
 

@@ -38,6 +38,10 @@ export const sweepSchema = z.strictObject({
     .default([])
     .describe("Names of variants: one more row for each loss term of theirs, without it"),
   baseline: z.string().optional().describe("The variant that the others are tested against; default: the first"),
+  published: z
+    .string()
+    .optional()
+    .describe("A file of published results, shown beside rows of the same protocol; relative to this file"),
   seeds: z.array(z.int()).min(1).default([1, 2, 3]),
   labeled: z
     .array(z.union([z.literal("all"), z.number().positive()]))
