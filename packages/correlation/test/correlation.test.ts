@@ -103,6 +103,44 @@ eachBackend("correlation", () => {
     expect(() => topConfident({ scores, labels: tf.zeros([3], "int32"), numClasses: 2, limit: 1 })).toThrow(ShapeError);
   });
 
+  it("C10: the best rows are those of a sort, with ties, negative scores and classes of every size", () => {
+    const random = new RandomStream(8);
+    const count = 3000;
+    const values = Float32Array.from(random.normals(count), (v) => Math.round(v * 50) / 50);
+    const classes = Int32Array.from(random.integers(-1, 3, count));
+    for (const limit of [1, 2, 37, 700, count]) {
+      const best = topConfident({
+        scores: tf.tensor1d(values),
+        labels: tf.tensor1d(classes, "int32"),
+        numClasses: 3,
+        limit,
+      });
+      for (const [c, rows] of best.entries()) {
+        const all = Array.from({ length: count }, (_, i) => i).filter((i) => classes[i] === c);
+        expect(rows).toEqual(all.sort((a, b) => values[b]! - values[a]! || a - b).slice(0, limit));
+      }
+    }
+  });
+
+  it("C9: 255 vectors of a class are none, 256 are all of them, whatever scans they are from", () => {
+    const bank = new LabeledMemoryBank({ numClasses: 2 });
+    const write = (id: string, from: number, count: number) =>
+      bank.write(
+        id,
+        tf.tensor2d(
+          Float32Array.from({ length: count }, (_, i) => from + i),
+          [count, 1],
+        ),
+        tf.ones([count], "int32"),
+      );
+    write("a", 0, 200);
+    write("b", 200, 55);
+    expect(bank.sample(new RandomStream(1))).toEqual([null, null]);
+    write("b", 200, 56);
+    const [, drawn] = bank.sample(new RandomStream(1));
+    expect([...drawn!.dataSync()].sort((x, y) => x - y)).toEqual(Array.from({ length: 256 }, (_, i) => i));
+  });
+
   it("C9: a second visit replaces, too few vectors give null, all of them exactly once when there are just enough", () => {
     const bank = new LabeledMemoryBank({ numClasses: 2, perClass: 4 });
     const write = (id: string, count: number, from: number) =>

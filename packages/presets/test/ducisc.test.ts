@@ -129,6 +129,23 @@ eachBackend("duCiSc trains", () => {
     dispose();
   });
 
+  it("no certain voxel at any scale: those losses are 0, the others go on", async () => {
+    for (const normalizeLosses of [true, false]) {
+      const method = duCiSc({ network: flat, warmUpSteps: 0, normalizeLosses, confidence: { fixed: 0.999999 } });
+      const at = { step: 0, maxSteps: 9, random: new RandomStream(1) };
+      const { terms, gradients } = await methodGradients(
+        method,
+        createStepContext(method, randomBatch(0, options), at),
+      );
+      const values = Object.fromEntries(terms.map(({ name, value }) => [name, value]));
+      expect([values["certain pseudo-labels"], values["fused images"]]).toEqual([0, 0]);
+      for (const name of ["deep supervision", "prototype alignment", "mix prototypes"])
+        expect(values[name], name).toBeGreaterThan(0);
+      for (const [name, g] of gradients) expect(g.dataSync().every(Number.isFinite), name).toBe(true);
+      method.dispose();
+    }
+  });
+
   it("a class that is nowhere, all labels background and unequal halves: defined, or refused by name", async () => {
     const method = duCiSc({ network: flat, warmUpSteps: 0 });
     const batch = randomBatch(0, options);

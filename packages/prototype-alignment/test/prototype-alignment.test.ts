@@ -137,6 +137,24 @@ eachBackend("prototype-alignment", () => {
     expect(loss(F, G, classes(mF), classes(mG))).toBeCloseTo(base, 5);
   });
 
+  it("D2: a class's row ignores features outside its mask", () => {
+    const outside = (c: number) => tf.mul(tf.sub(1, tf.slice(mF, [0, 0, 0, c], [2, 1, 4, 1])), 50);
+    const rows = regionPrototypes(F, mF).prototypes;
+    for (const c of [0, 1]) {
+      const changed = regionPrototypes(tf.add(F, outside(c)), mF).prototypes;
+      const own = (t: tf.Tensor) => tf.slice(t, [c, 0], [1, 2]).dataSync();
+      near(own(changed), [...own(rows)]);
+      expect(value(tf.max(tf.abs(tf.sub(changed, rows))))).toBeGreaterThan(1);
+    }
+  });
+
+  it("D13: rows of two classes are exactly the binary foreground and background", () => {
+    const foreground = tf.slice(mF, [0, 0, 0, 1], [2, 1, 4, 1]);
+    const binary = (m: tf.Tensor) => tf.mean(tf.div(tf.sum(tf.mul(F, m), [1, 2]), tf.sum(m, [1, 2])), 0).dataSync();
+    const rows = regionPrototypes(F, mF).prototypes.dataSync();
+    expect([...rows]).toEqual([...binary(tf.sub(1, foreground)), ...binary(foreground)]);
+  });
+
   it("gradients reach both sides and agree with numeric ones", () => {
     const loss = (f?: tf.Tensor, g?: tf.Tensor) =>
       prototypeAlignmentLoss(maskedPrototypes(f!, mF), maskedPrototypes(g!, mG));
@@ -173,6 +191,9 @@ eachBackend("prototype-alignment", () => {
     expect(value(f(x))).toBeCloseTo(0.3, 6);
     expect(value(tf.grad(f)(x))).toBeCloseTo(0.2, 6);
     expect(value(normalizedLoss(tf.scalar(0)))).toBe(0);
+    // However a loss is scaled, its gradient stays.
+    const scaled = (t: tf.Tensor) => normalizedLoss(tf.mul(tf.square(t), 1000) as tf.Scalar);
+    expect(value(tf.grad(scaled)(x))).toBeCloseTo(2 / 3, 6);
   });
 
   it("refuse halves that do not pair and masks that do not fit; leave no tensors", () => {
@@ -189,6 +210,9 @@ eachBackend("prototype-alignment", () => {
     expect(() =>
       fuseImages({ labeled: ones(2), unlabeled: ones(2), labels: ones(2, 2), pseudoLabels: ones(2, 2), sigma: [0.5] }),
     ).toThrow("sigma");
+    const other = { labeled: ones(1), unlabeled: tf.ones([1, 1, 5, 1]), labels: ones(1, 2), sigma: [0.5] };
+    expect(() => fuseImages({ ...other, pseudoLabels: ones(1, 2) })).toThrow(ShapeError);
+    expect(() => fuseImages({ ...other, unlabeled: ones(1), pseudoLabels: tf.ones([1, 1, 5, 2]) })).toThrow(ShapeError);
     expect(() => regionPrototypes(F, tf.ones([2, 1, 3, 2]))).toThrow(ShapeError);
     expect(leakedTensors(() => regionPrototypes(F, mF).prototypes)).toBe(0);
     expect(

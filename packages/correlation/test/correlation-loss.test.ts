@@ -1,0 +1,54 @@
+import { correlationMatrix, omniCorrelationConsistency } from "@semiseg/correlation";
+import { RandomStream } from "@semiseg/nn";
+import { eachBackend, gradientError, leakedTensors } from "@semiseg/test-utils";
+import * as tf from "@tensorflow/tfjs-core";
+import { expect, it } from "vitest";
+import { correlationLoss } from "../src/correlation-loss.js";
+
+const random = new RandomStream(4);
+const memories = [random.normal([3, 4]), null, random.normal([2, 4])];
+const queries = (rows: number): [tf.Tensor, tf.Tensor] => [random.normal([rows, 4]), random.normal([rows, 4])];
+const value = (t: tf.Tensor): number => t.dataSync()[0]!;
+const composed = (v: tf.Tensor, a: tf.Tensor, detachTarget = false): tf.Scalar =>
+  omniCorrelationConsistency({
+    correlationV: correlationMatrix(v, memories, { temperature: 0.5 }),
+    correlationA: correlationMatrix(a, memories, { temperature: 0.5 }),
+    detachTarget,
+  });
+const fused = (v: tf.Tensor, a: tf.Tensor, detachTarget = false): tf.Scalar =>
+  correlationLoss({ queriesV: v, queriesA: a, memories, temperature: 0.5, detachTarget });
+
+eachBackend("correlationLoss", () => {
+  it("is the consistency of the two correlation matrices, gradients too", () => {
+    const [v, a] = queries(7);
+    expect(value(fused(v, a))).toBeCloseTo(value(composed(v, a)), 5);
+    const [own, expected] = [fused, composed].map((loss) =>
+      tf.grads((x: tf.Tensor, y: tf.Tensor) => tf.mul(loss(x, y), 3) as tf.Scalar)([v, a]),
+    );
+    for (const [i, g] of own!.entries()) expect(value(tf.max(tf.abs(tf.sub(g, expected![i]!))))).toBeLessThan(1e-5);
+    expect(gradientError((x, y) => fused(x!, y!), queries(3))).toBeLessThan(5e-3);
+  });
+
+  it("with a detached target moves the first network's queries as before and the target not at all", () => {
+    const [v, a] = queries(5);
+    const [free, cut] = [false, true].map((detach) =>
+      tf.grads((x: tf.Tensor, y: tf.Tensor) => fused(x, y, detach))([v, a]),
+    );
+    expect(cut![0]!.dataSync()).toEqual(free![0]!.dataSync());
+    expect(value(tf.max(tf.abs(cut![1]!)))).toBe(0);
+    expect(value(tf.max(tf.abs(free![1]!)))).toBeGreaterThan(0);
+  });
+
+  it("goes through many rows in blocks without a difference, and leaves no tensors", () => {
+    // More numbers than one block holds: 2^20 / 4096 rows at a time.
+    const wide = [random.normal([4096, 2])];
+    const [v, a] = [random.normal([700, 2]), random.normal([700, 2])];
+    const loss = (x: tf.Tensor, y: tf.Tensor): tf.Scalar =>
+      correlationLoss({ queriesV: x, queriesA: y, memories: wide, temperature: 1, detachTarget: false });
+    const parts = [0, 350].map((from) =>
+      value(loss(tf.slice(v, [from, 0], [350, 2]), tf.slice(a, [from, 0], [350, 2]))),
+    );
+    expect(value(loss(v, a))).toBeCloseTo((parts[0]! + parts[1]!) / 2, 4);
+    expect(leakedTensors(() => tf.grads(loss)([v, a]))).toBe(0);
+  });
+});
