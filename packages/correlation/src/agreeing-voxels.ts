@@ -1,5 +1,6 @@
 import { withoutGradient } from "@semiseg/nn";
 import {
+  addN,
   argMax,
   cast,
   dispose,
@@ -42,7 +43,7 @@ function confidence(logits: Tensor): Tensor {
   if (logits.shape[1]! > FEW) return max(softmax(logits), -1);
   const columns = unstack(logits, 1);
   const best = columns.reduce((a, b) => maximum(a, b));
-  return reciprocal(columns.map((own) => exp(sub(own, best))).reduce((a, b) => a.add(b)));
+  return reciprocal(addN(columns.map((own) => exp(sub(own, best)))));
 }
 
 /** What two networks say of the same batch, in host memory. */
