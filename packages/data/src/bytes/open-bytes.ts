@@ -1,6 +1,6 @@
 import { DataError } from "@semiseg/errors";
 import { type ByteReader, checkSize, chunkReader, plainReader } from "./byte-reader.js";
-import { inNode, nodeFs, nodeZlib } from "./node-modules.js";
+import { inNode, inWorkerThread, nodeFs, nodeZlib } from "./node-modules.js";
 
 export const isGzip = (bytes: Uint8Array): boolean => bytes[0] === 0x1f && bytes[1] === 0x8b;
 
@@ -21,7 +21,8 @@ export async function loadBytes(
   try {
     const { size } = await fs.stat(source);
     checkSize(source, "the file", size, maxBytes);
-    return { name: source, bytes: plain(await fs.readFile(source)) };
+    const blocking = (await inWorkerThread()) ? (await import("node:fs")).readFileSync(source) : null;
+    return { name: source, bytes: plain(blocking ?? (await fs.readFile(source))) };
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
@@ -54,6 +55,14 @@ export async function inflatingReader(
   if (inNode) {
     const zlib = await nodeZlib();
     const options = { chunkSize: chunkSizeOf(bytes, format) };
+    const told = options.chunkSize - 1;
+    if (format === "gzip" && told <= maxBytes && (await inWorkerThread()))
+      try {
+        const all = zlib.gunzipSync(bytes, { ...options, maxOutputLength: told });
+        return plainReader(name, plain(all), maxBytes);
+      } catch {
+        // Damaged, cut, or larger than told: read piece by piece, which says what is wrong.
+      }
     const create = (settings: typeof options & { finishFlush?: number }) =>
       format === "gzip"
         ? zlib.createGunzip(settings)
