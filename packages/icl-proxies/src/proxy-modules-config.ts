@@ -32,6 +32,11 @@ export interface ProxyModulesConfig {
    * Default 1e9.
    */
   readonly memoryLimit?: number;
+  /**
+   * Features of at least so many bytes have their tokens and scores computed again in the backward pass, which takes time
+   * in place of memory; smaller ones are kept. Default 2e6.
+   */
+  readonly recomputeAbove?: number;
   /** Probability that a sample skips a branch while training (stochastic depth). Default 0.02. */
   readonly stochasticDepth?: number;
   /**
@@ -55,6 +60,7 @@ export interface ProxyScaleConfig {
   readonly mixingGrid: number;
   /** Only under `full`. */
   readonly size: readonly number[] | undefined;
+  readonly recomputeAbove: number;
   readonly stochasticDepth: number;
   readonly trueResidual: boolean;
   readonly compatScramble: boolean;
@@ -70,7 +76,7 @@ const defaultHeads = (channels: number): number => {
 /** Checks the options of a module and gives those of its scales. */
 export function proxyScales(where: string, config: ProxyModulesConfig): readonly ProxyScaleConfig[] {
   const { spatialDims, numClasses, channels, tokenMixing = "lowRank", sizes, memoryLimit = 1e9, random } = config;
-  const { stochasticDepth = 0.02, trueResidual = false, compatScramble = false } = config;
+  const { recomputeAbove = 2e6, stochasticDepth = 0.02, trueResidual = false, compatScramble = false } = config;
   const mixingGrid = config.mixingGrid ?? (spatialDims === 2 ? 8 : 4);
   if (spatialDims !== 2 && spatialDims !== 3)
     throw new OptionError(`${where}: spatialDims must be 2 or 3, received ${String(spatialDims)}`);
@@ -78,6 +84,7 @@ export function proxyScales(where: string, config: ProxyModulesConfig): readonly
   checkChoice(where, "tokenMixing", tokenMixing, ["none", "lowRank", "full"]);
   checkNumber(where, "mixingGrid", mixingGrid, { integer: true, min: 1 });
   checkNumber(where, "memoryLimit", memoryLimit, { min: 0 });
+  checkNumber(where, "recomputeAbove", recomputeAbove, { min: 0 });
   checkNumber(where, "stochasticDepth", stochasticDepth, { min: 0, below: 1 });
   if (channels.length === 0) throw new OptionError(`${where}: channels must name at least one scale, received none`);
   for (const [i, n] of channels.entries()) checkNumber(where, `channels[${i}]`, n, { integer: true, min: 1 });
@@ -102,6 +109,7 @@ export function proxyScales(where: string, config: ProxyModulesConfig): readonly
     tokenMixing,
     mixingGrid,
     size: tokenMixing === "full" ? sizes![i]! : undefined,
+    recomputeAbove,
     stochasticDepth,
     trueResidual,
     compatScramble,

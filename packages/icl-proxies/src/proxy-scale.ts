@@ -1,6 +1,6 @@
 import { OptionError } from "@semiseg/errors";
-import { type ApplyOptions, channelDropout, gelu, layerNorm, linear, type Module, moduleOf } from "@semiseg/nn";
-import { add, concat, mul, ones, reshape, slice, type Tensor } from "@tensorflow/tfjs-core";
+import { type ApplyOptions, gelu, layerNorm, linear, type Module, moduleOf } from "@semiseg/nn";
+import { add, concat, mul, reshape, slice, type Tensor, tensor } from "@tensorflow/tfjs-core";
 import { mapHead } from "./map-head.js";
 import { proxyAttention } from "./proxy-attention.js";
 import type { ProxyScaleConfig } from "./proxy-modules-config.js";
@@ -26,7 +26,8 @@ export interface ProxyScale extends Module {
  * Parts that USCL would never train are not created without it.
  */
 export function proxyScale(config: ProxyScaleConfig, updates: boolean): ProxyScale {
-  const { spatialDims, channels, heads, stochasticDepth, trueResidual, compatScramble, random } = config;
+  const { spatialDims, channels, heads, recomputeAbove, stochasticDepth, trueResidual, compatScramble, random } =
+    config;
   const dense = (name: string, inFeatures: number, outFeatures: number) =>
     linear({ inFeatures, outFeatures, random: random.fork(name) });
   const tokens = proxyTokens({ channels, random: random.fork("tokens") });
@@ -47,16 +48,22 @@ export function proxyScale(config: ProxyScaleConfig, updates: boolean): ProxySca
         linear2: dense("perceptron 2", 4 * channels, channels),
       }
     : null;
-  const drop = channelDropout({ rate: stochasticDepth });
 
-  /** Stochastic depth: a factor per sample, `[B, 1, 1]`, or 1. */
-  const kept = (samples: number, branch: string, { training, random: stream }: ApplyOptions): Tensor | number =>
-    training && stochasticDepth > 0
-      ? drop.apply(ones([samples, 1, 1]), { training: true, random: stream!.fork(branch) })
-      : 1;
+  /** Stochastic depth: a factor per sample, `[B, 1, 1]`, plus `more`; or a number where nothing is dropped. */
+  const kept = (
+    samples: number,
+    branch: string,
+    { training, random: stream }: ApplyOptions,
+    more = 0,
+  ): Tensor | number => {
+    if (!training || stochasticDepth === 0) return 1 + more;
+    const draws = stream!.fork(branch).uniform(samples);
+    const factors = Float32Array.from(draws, (u) => (u < stochasticDepth ? 0 : 1 / (1 - stochasticDepth)) + more);
+    return tensor(factors, [samples, 1, 1]);
+  };
   /** `x + drop(x)`: what the released code has where a residual connection is meant. */
-  const doubled = (x: Tensor, factor: Tensor | number): Tensor =>
-    mul(x, typeof factor === "number" ? 1 + factor : add(factor, 1));
+  const doubled = (x: Tensor, branch: string, options: ApplyOptions): Tensor =>
+    mul(x, kept(x.shape[0]!, branch, options, 1));
 
   const run = (feature: Tensor, proxies: Tensor, options: ApplyOptions): ProxyScaleOutput => {
     const [samples, space] = [feature.shape[0]!, feature.shape.slice(1, -1)];
@@ -68,7 +75,7 @@ export function proxyScale(config: ProxyScaleConfig, updates: boolean): ProxySca
     const flat = [samples, count, classes * heads];
 
     let maps = reshape(scores, flat);
-    if (!trueResidual) maps = doubled(maps, kept(samples, "scores", options));
+    if (!trueResidual) maps = doubled(maps, "scores", options);
     if (mixing) {
       const mixed = mixing.apply(reshape(maps, [samples, ...space, classes * heads]));
       maps = add(maps, mul(reshape(mixed, flat), kept(samples, "mixing", options)));
@@ -76,8 +83,9 @@ export function proxyScale(config: ProxyScaleConfig, updates: boolean): ProxySca
     const map = head.apply(reshape(maps, [samples, ...space, classes, heads]), options);
     if (!attended || !perceptron) return { map, proxies: null };
 
-    const factor = kept(samples, "attended", options);
-    const q = trueResidual ? add(proxies, mul(attended, factor)) : doubled(attended, factor);
+    const q = trueResidual
+      ? add(proxies, mul(attended, kept(samples, "attended", options)))
+      : doubled(attended, "attended", options);
     const inner = perceptron.linear2.apply(gelu(perceptron.linear1.apply(perceptron.norm.apply(q))));
     return { map, proxies: add(q, mul(inner, kept(samples, "perceptron", options))) };
   };
@@ -105,7 +113,8 @@ export function proxyScale(config: ProxyScaleConfig, updates: boolean): ProxySca
         throw new OptionError(
           "proxy modules: a training pass with stochasticDepth needs options.random, a RandomStream; pass one, or stochasticDepth: 0",
         );
-      // Tokens and scores are many times what comes out: they are computed again in the backward pass, not kept.
+      // Tokens and scores are many times what comes out: large ones are computed again in the backward pass, not kept.
+      if (4 * feature.size < recomputeAbove) return run(feature, proxies, options);
       const joined = recomputed({ inputs: [feature, proxies], variables: trainable }, ([f, p], again) => {
         const output = run(f!, p!, again ? { ...options, updateBuffers: false } : options);
         return concat([output.map, ...(output.proxies ? [output.proxies] : [])].map((t) => reshape(t, [-1])));

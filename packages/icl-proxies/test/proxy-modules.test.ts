@@ -127,6 +127,7 @@ describe("parameters", () => {
       [{ mixingGrid: 0 }, "mixingGrid"],
       [{ stochasticDepth: 1 }, "stochasticDepth"],
       [{ proxyStd: -1 }, "proxyStd"],
+      [{ recomputeAbove: -1 }, "recomputeAbove"],
       [{ memoryLimit: -1 }, "memoryLimit"],
     ];
     for (const [options, name] of refused) {
@@ -332,7 +333,14 @@ eachBackend("semanticProxyAdaptor and semanticConsistentLearner", (backend) => {
     (tokenMixing) => {
       for (const spatialDims of tokenMixing === "lowRank" ? ([2, 3] as const) : ([2] as const)) {
         const size = spatialDims === 2 ? [2, 3] : [2, 1, 2];
-        const config = flat({ spatialDims, tokenMixing, channels: [4], heads: [2], sizes: [size] });
+        const config = flat({
+          spatialDims,
+          tokenMixing,
+          channels: [4],
+          heads: [2],
+          sizes: [size],
+          recomputeAbove: tokenMixing === "none" ? 1e9 : 0,
+        });
         const [adaptor, learner] = [semanticProxyAdaptor(config), semanticConsistentLearner(config)];
         const inputs = [normal([2, ...size, 4], 1), normal([1, 3, 4], 2)];
         const options = () => ({ ...training(), updateBuffers: false });
@@ -369,6 +377,27 @@ eachBackend("semanticProxyAdaptor and semanticConsistentLearner", (backend) => {
         expect(value(tf.max(tf.abs(grads[variable.name]!))), name).toBeGreaterThan(0);
       }
     }
+  });
+
+  it("what is computed again in the backward pass has the gradients of what is kept, and leaves no tensors", () => {
+    const gradients = (recomputeAbove: number) => {
+      const config = flat({ recomputeAbove });
+      const [adaptor, learner] = [semanticProxyAdaptor(config), semanticConsistentLearner(config)];
+      const trainable = [...adaptor.variables, ...learner.variables].filter((v) => v.trainable);
+      const inputs = features(config);
+      const before = tf.memory().numTensors;
+      const { value: loss, grads } = tf.variableGrads(() => {
+        const { maps, proxies } = adaptor.apply(inputs, undefined, training());
+        return probe([...maps, ...learner.apply(inputs, proxies, training()).maps]);
+      }, trainable);
+      const all = [loss, ...trainable.map((v) => grads[v.name]!)];
+      expect(tf.memory().numTensors - before).toBe(all.length);
+      return { all, buffers: [...adaptor.variables, ...learner.variables].filter((v) => !v.trainable) };
+    };
+    const [again, kept] = [gradients(0), gradients(Number.MAX_VALUE)];
+    for (const [i, g] of again.all.entries())
+      expect(farthest(g, kept.all[i]!) / Math.max(1, value(tf.max(tf.abs(g))))).toBeLessThan(1e-5);
+    for (const [i, b] of again.buffers.entries()) expect(farthest(b, kept.buffers[i]!)).toBe(0);
   });
 
   it("stochastic depth skips branches per sample while training, from the stream it is given, and not afterwards", () => {
