@@ -18,9 +18,6 @@ import {
   zerosLike,
 } from "@tensorflow/tfjs-core";
 
-/** Numbers of a correlation matrix that are in work at a time: as many as processors keep close. */
-const BLOCK = 1 << 20;
-
 /** Arguments of {@link correlationLoss}. */
 export interface CorrelationLossArguments {
   /** `[R, E]`, R at least 1. */
@@ -30,6 +27,8 @@ export interface CorrelationLossArguments {
   readonly memories: readonly (Tensor | null)[];
   readonly temperature: number;
   readonly detachTarget: boolean;
+  /** Numbers of a matrix that are in work at a time. Default 2^20, as many as processors keep close. */
+  readonly block?: number;
 }
 
 /** Loss and gradients of a few rows: `[sum, dV, dA]`, not yet divided by the number of rows. */
@@ -52,10 +51,11 @@ function ofBlock(qV: Tensor2D, qA: Tensor2D, memory: Tensor2D, detachTarget: boo
  */
 export function correlationLoss(args: CorrelationLossArguments): Scalar {
   const { queriesV, queriesA, memories, temperature, detachTarget } = args;
+  const { block: numbers = 1 << 20 } = args;
   return tidy(() => {
     const memory = concat(memories.filter((m) => m !== null) as Tensor2D[], 0);
     const [rows, width] = queriesV.shape as [number, number];
-    const block = Math.max(1, Math.floor(BLOCK / memory.shape[0]));
+    const block = Math.max(1, Math.floor(numbers / memory.shape[0]));
     const loss = customGrad((...inputs: unknown[]) => {
       const [qV, qA, save] = inputs as [Tensor, Tensor, (tensors: Tensor[]) => void];
       const [sharpV, sharpA] = [div(qV, temperature), div(qA, temperature)];
