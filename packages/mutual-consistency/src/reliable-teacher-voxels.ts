@@ -1,7 +1,8 @@
 import { checkNumber, OptionError } from "@semiseg/errors";
+import { FUSED_NORM, hasKernel } from "@semiseg/kernels";
 import type { StepContext } from "@semiseg/method";
 import { type NetworkProvides, withoutGradient } from "@semiseg/nn";
-import { entropyThreshold, monteCarloProbabilities, predictiveEntropy, reliableMask } from "@semiseg/uncertainty";
+import { entropyThreshold, monteCarloMean, predictiveEntropy, reliableMask } from "@semiseg/uncertainty";
 import { dispose, type Tensor, tidy } from "@tensorflow/tfjs-core";
 
 /** How the teacher's uncertainty is measured. */
@@ -26,16 +27,19 @@ export function checkTeacherUncertainty(where: string, options: TeacherUncertain
 }
 
 /**
- * Bytes that a forward pass without gradient holds at its peak: every feature that the network hands out, the logits,
- * and the working copies of the widest layer.
+ * Bytes that a forward pass without gradient holds at its peak: the features of the encoder, in the decoder those that
+ * are joined and what comes of them, images and probabilities, and the working copies of the widest layer, of which an
+ * engine without a fused norm needs more.
  */
 function forwardBytes(provides: NetworkProvides, image: Tensor): number {
   const voxels = image.size / image.shape.at(-1)!;
   const values = ({ stride, channels }: { readonly stride: number; readonly channels: number }): number =>
     (voxels / stride ** provides.spatialDims) * channels;
-  const features = [...provides.encoder, ...provides.decoder].map(values);
-  const held = features.reduce((a, b) => a + b, 0) + voxels * (provides.inChannels + 2 * provides.classes);
-  return 4 * (held + 3 * Math.max(...features));
+  const total = (features: NetworkProvides["encoder"]): number => features.map(values).reduce((a, b) => a + b, 0);
+  const widest = Math.max(...[...provides.encoder, ...provides.decoder].map(values));
+  const held =
+    total(provides.encoder) + 3 * total(provides.decoder) + voxels * (3 * provides.inChannels + 5 * provides.classes);
+  return 4 * (held + (hasKernel(FUSED_NORM) ? 5 : 10) * widest);
 }
 
 /** Passes per batch for a budget. */
@@ -65,7 +69,7 @@ export function reliableTeacherVoxels(
   return context.share(`teacher reliability/${view}/${samples}/${samplesPerPass}/${noiseStd}`, () =>
     withoutGradient(() => {
       const random = context.random(`uncertainty/${view}`);
-      const probs = monteCarloProbabilities(
+      const probs = monteCarloMean(
         (x, pass) =>
           tidy(
             () =>
@@ -74,9 +78,9 @@ export function reliableTeacherVoxels(
         image,
         { samples, samplesPerPass, noiseStd, noiseClip: 2 * noiseStd, random: random.fork("noise") },
       );
-      const entropy = predictiveEntropy(probs);
+      const entropy = predictiveEntropy([probs]);
       const mask = reliableMask(entropy, entropyThreshold(context.step, context.maxSteps, context.numClasses));
-      dispose([...probs, entropy]);
+      dispose([probs, entropy]);
       return mask;
     }),
   );
