@@ -87,6 +87,7 @@ export const proxyModules = {
   tokenMixing: z.enum(["none", "lowRank", "full"]).optional().describe("How a class map's tokens see one another"),
   mixingGrid: positive.optional().describe("Cells per axis that lowRank mixes"),
   memoryLimit: weight.optional().describe("Bytes that full may take for weights, gradients and momentum"),
+  recomputeAbove: weight.optional().describe("Bytes of features whose attention is computed again, not kept"),
   stochasticDepth: z.number().min(0).lt(1).optional(),
   trueResidual: z.boolean().optional(),
   compatScramble: z.boolean().optional(),
