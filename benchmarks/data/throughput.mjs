@@ -15,7 +15,7 @@ import { busyCores, python as interpreter, median, provenance, writeResult } fro
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = process.env.SEMISEG_DATA;
-const ROUNDS = 5;
+const ROUNDS = 3;
 
 async function compare(config, { count, patchSize, batch, batches, workers }) {
   const dataset = await openDataset(config);
