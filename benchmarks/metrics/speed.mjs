@@ -2,7 +2,7 @@
  * Time and memory of Dice, HD95 and ASD of one pair of 256 x 256 x 128 masks with 10 % foreground, and of the distance
  * transform, against medpy, surface-distance and edt (one thread): a process for each, rounds interleaved.
  *
- *   npm run build && SEMISEG_PYTHON=python3 node benchmarks/metrics/speed.mjs [--rounds 5] [--volumes organ,scattered] [--save]
+ *   npm run build && SEMISEG_PYTHON=python3 node benchmarks/metrics/speed.mjs [--rounds 5] [--volumes organ,scattered] [--result NAME] [--save]
  *
  * `organ`: one ellipsoid, so that its box is a fifth of the volume; `scattered`: blobs all over it.
  */
@@ -19,6 +19,7 @@ const { values: options } = parseArgs({
     rounds: { type: "string", default: "5" },
     volumes: { type: "string", default: "organ,scattered" },
     save: { type: "boolean", default: false },
+    result: { type: "string", default: "metrics-speed" },
   },
 });
 const here = dirname(fileURLToPath(import.meta.url));
@@ -82,7 +83,7 @@ const plan = [
       tasks: ["medpy", "surface-distance", "semiseg medpy", "semiseg surface-distance", "semiseg case"],
     },
   ]),
-  ...[...names, "organ-inverted"].map((volume) => ({
+  ...[...names, `${names[0]}-inverted`].map((volume) => ({
     what: "distance transform",
     volume,
     tasks: ["edt", "semiseg edt"],
@@ -112,7 +113,7 @@ for (let round = 1; round <= Number(options.rounds); round++) {
     }
   last = summary(round);
   // After each round, so that a run that is cut short leaves what it has.
-  if (options.save) writeResult(join(here, "../results/metrics-speed.json"), last);
+  if (options.save) writeResult(join(here, `../results/${options.result}.json`), last);
 }
 console.log(JSON.stringify(last, null, 2));
 for (const worker of Object.values(workers)) worker.close();
