@@ -20,12 +20,8 @@ export interface AssembledData {
   readonly manifest: SplitManifest;
 }
 
-/**
- * Opens the data set and decides the split.
- *
- * @param manifest - of a run that is being resumed or evaluated; its split is used, and files must not have changed.
- */
-export async function assembleData(config: RunConfig, manifest?: SplitManifest): Promise<AssembledData> {
+/** The part of a configuration that says where the data set is and how it is read. */
+export function datasetConfigOf(config: RunConfig): DatasetConfig {
   const {
     split,
     labeled,
@@ -41,12 +37,23 @@ export async function assembleData(config: RunConfig, manifest?: SplitManifest):
     ...reader
   } = config.data;
   const held = typeof split === "object" && typeof split.test === "number" ? split : null;
-  const dataset = await openDataset({
+  return {
     ...reader,
     ...(reader.kind === "phantom" ? { seed } : {}),
     ...(split !== undefined && !held ? { splits: split } : {}),
     ...(preprocess ? { preprocess } : {}),
-  } as unknown as DatasetConfig);
+  } as unknown as DatasetConfig;
+}
+
+/**
+ * Opens the data set and decides the split.
+ *
+ * @param manifest - of a run that is being resumed or evaluated; its split is used, and files must not have changed.
+ */
+export async function assembleData(config: RunConfig, manifest?: SplitManifest): Promise<AssembledData> {
+  const { split, labeled, labeledOrder, seed } = config.data;
+  const held = typeof split === "object" && typeof split.test === "number" ? split : null;
+  const dataset = await openDataset(datasetConfigOf(config));
   if (manifest) {
     const changed = await changedFiles(dataset, manifest);
     if (changed.length > 0)

@@ -1,8 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { Command } from "@commander-js/extra-typings";
 import { dataDoctor, doctorHtml, doctorText, type PhantomConfig, writePhantomDataset } from "@semiseg/data";
-import { DataError } from "@semiseg/errors";
+import { DataError, OptionError } from "@semiseg/errors";
 import { progressBar } from "@semiseg/training";
+import { datasetConfigOf } from "../assemble-data.js";
+import { loadConfig } from "../config/load-config.js";
 import { createOutput, type OutputStreams } from "../output.js";
 import { wholeNumber } from "./common.js";
 
@@ -38,16 +40,21 @@ export function dataCommand(streams: OutputStreams) {
     });
   const doctor = new Command("doctor")
     .description("look through a data set and say what is wrong or odd with it")
-    .argument("<folder>", "a data set's folder")
+    .argument("[folder]", "a data set's folder")
+    .option("-c, --config <file>", "a configuration, in place of a folder: its data set with its names of classes")
     .option("--html <file>", "also write a page with a picture of every case")
     .option("--json", "print one JSON value", false)
-    .action(async (folder, { json, html }) => {
+    .action(async (folder, { json, html, config }) => {
       const output = createOutput(json, streams);
-      const report = await dataDoctor(folder, { thumbnails: html !== undefined });
+      if ((folder === undefined) === (config === undefined))
+        throw new OptionError("data doctor: give a folder or --config <file>, one of the two");
+      const report = await dataDoctor(config === undefined ? folder! : datasetConfigOf(loadConfig(config)), {
+        thumbnails: html !== undefined,
+      });
       if (html !== undefined) writeFileSync(html, doctorHtml(report));
       output.result(report, () => doctorText(report));
       const errors = report.findings.filter(({ severity }) => severity === "error").length;
-      if (errors > 0) throw new DataError(`${folder}: ${errors} errors were found`);
+      if (errors > 0) throw new DataError(`${folder ?? config}: ${errors} errors were found`);
     });
   return new Command("data")
     .description("generate and check data")
