@@ -166,6 +166,7 @@ const result = {
   network: "2-D U-Net, 16 filters",
   batch: `${half} labelled and ${half} unlabelled of ${size.join("x")}, ${classes} classes`,
   rounds,
+  threads: process.env.TF_NUM_INTRAOP_THREADS ?? "all",
   baseline: `${base}: the same ${2 * half} images, all labelled`,
   secondsMedian: seconds,
   secondsAll: times,
