@@ -1,6 +1,8 @@
 import { vnet } from "@semiseg/backbones";
-import { CompatibilityError, OptionError } from "@semiseg/errors";
+import { CompatibilityError, DataError, OptionError } from "@semiseg/errors";
+import { diceLoss } from "@semiseg/losses";
 import { createStepContext, type Method, methodGradients, NonFiniteLossError } from "@semiseg/method";
+import { signedDistanceMap } from "@semiseg/mutual-consistency";
 import { RandomStream } from "@semiseg/nn";
 import { crossPseudoSupervision, dtc, mcNet, meanTeacher, uaMt, ugMcl } from "@semiseg/presets";
 import { eachBackend } from "@semiseg/test-utils";
@@ -50,6 +52,12 @@ describe("presets of mutual consistency", () => {
     expect(weights(ugMcl({ network: flat }), 0)["cross-task consistency"]).toBeCloseTo(6.74e-4, 6);
     expect(weights(mcNet({ network: flat }), 30000)["mutual consistency"]).toBe(1);
     expect(weights(dtc({ network: flat }), 30000)["cross-task consistency"]).toBe(1);
+    expect(weights(dtc({ network: flat }), 0)).toMatchObject({ supervised: 1, "distance map": 1 });
+    expect(weights(mcNet({ network: flat }), 0)["supervised"]).toBe(0.5);
+    for (const build of [meanTeacher, uaMt]) {
+      expect(weights(build({ network: flat }), 30000)).toEqual({ supervised: 1, consistency: 0.1 });
+      expect(weights(build({ network: flat }), 15000)["consistency"]).toBeCloseTo(0.0286505, 6);
+    }
   });
 });
 
@@ -162,6 +170,50 @@ eachBackend("presets of mutual consistency train", () => {
     for (const v of method.teacher!.network.variables) v.assign(tf.zerosLike(v));
     expect(method.student.apply(x).logits.dataSync()).toEqual(before);
     method.dispose();
+  });
+
+  it("a batch without a labelled sample is a typed error, before anything is computed", () => {
+    const method = ugMcl({ network: flat });
+    const { unlabeled } = randomBatch(0, options);
+    const labeled = { image: tf.zeros([0, 16, 16, 1]), labels: tf.zeros([0, 16, 16], "int32"), ids: [] };
+    expect(() => createStepContext(method, { labeled, unlabeled }, at)).toThrow(DataError);
+    expect(() => createStepContext(method, { labeled, unlabeled }, at)).toThrow("every batch needs at least one");
+    method.dispose();
+  });
+
+  it("ancestors have their published losses: DTC Dice and regression, MC-Net Dice of every decoder", async () => {
+    const batch = randomBatch(0, options);
+    const dual = dtc({ network: flat });
+    let context = createStepContext(dual, batch, at);
+    const { logits, heads } = context.student.labeled();
+    const lossOf = (method: Method, name: string) =>
+      method.terms
+        .find((term) => term.name === name)!
+        .loss(context)
+        .dataSync()[0]!;
+    const dice = diceLoss(context.labeled.onehot, tf.softmax(logits)).dataSync()[0]!;
+    expect(lossOf(dual, "supervised")).toBeCloseTo(dice, 5);
+    const truth = tf.stack(
+      tf
+        .unstack(context.labeled.onehot, 3)
+        .slice(1)
+        .map((mask) => signedDistanceMap(mask)),
+      3,
+    );
+    const squares = tf.mean(tf.squaredDifference(heads["distance"]!, truth)).dataSync()[0]!;
+    expect(lossOf(dual, "distance map")).toBeCloseTo(0.3 * squares, 5);
+    context.dispose();
+    dual.dispose();
+
+    const decoders = mcNet({ network: flat });
+    context = createStepContext(decoders, batch, at);
+    const output = context.student.labeled();
+    const linear = [output.logits, output.heads["decoder1"]!, output.heads["decoder2"]!].map(
+      (z) => diceLoss(context.labeled.onehot, tf.softmax(z), { squaredPred: false, smooth: 1e-8 }).dataSync()[0]!,
+    );
+    expect(lossOf(decoders, "supervised")).toBeCloseTo(linear[0]! + linear[1]! + linear[2]!, 5);
+    context.dispose();
+    decoders.dispose();
   });
 
   it("NaN in an image is a typed error that names the term, before any weight changes", async () => {
