@@ -261,19 +261,24 @@ eachBackend("icl trains", (backend) => {
   });
 
   it("trains 3-D U-Nets and V-Nets, with every kind of token mixing", async () => {
-    for (const kind of backend === "cpu" ? (["unet"] as const) : (["unet", "vnet"] as const))
-      for (const tokenMixing of backend === "cpu" ? (["lowRank"] as const) : (["none", "lowRank", "full"] as const)) {
-        const method = icl({ network: { kind, baseFilters: 1 }, tokenMixing, patchSize: [16, 16, 32], mixingGrid: 2 });
-        const { terms, gradients } = await gradientsOf(
-          method,
-          randomBatch(0, { ...options, size: [16, 16, 32], classes: 2 }),
-        );
-        for (const { name, value } of terms) expect(value, `${kind} ${tokenMixing} ${name}`).toBeGreaterThan(0);
-        const trained = [...method.trainable.named].filter(([, { trainable }]) => trainable).map(([name]) => name);
-        expect([...gradients.keys()].sort()).toEqual(trained.sort());
-        tf.dispose([...gradients.values()]);
-        method.dispose();
-      }
+    const pairs = [
+      ["unet", "lowRank"],
+      ["unet", "full"],
+      ["vnet", "none"],
+    ] as const;
+    // Three dimensions are slow on the plain engine.
+    for (const [kind, tokenMixing] of backend === "cpu" ? pairs.slice(0, 1) : pairs) {
+      const method = icl({ network: { kind, baseFilters: 1 }, tokenMixing, patchSize: [16, 16, 32], mixingGrid: 2 });
+      const { terms, gradients } = await gradientsOf(
+        method,
+        randomBatch(0, { ...options, size: [16, 16, 32], classes: 2 }),
+      );
+      for (const { name, value } of terms) expect(value, `${kind} ${tokenMixing} ${name}`).toBeGreaterThan(0);
+      const trained = [...method.trainable.named].filter(([, { trainable }]) => trainable).map(([name]) => name);
+      expect([...gradients.keys()].sort()).toEqual(trained.sort());
+      tf.dispose([...gradients.values()]);
+      method.dispose();
+    }
   });
 
   it("another resolution under full mixing is a typed error, under lowRank a step like any other", async () => {
