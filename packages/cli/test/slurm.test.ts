@@ -56,7 +56,7 @@ describe.skipIf(missing.length > 0)("semiseg ablate on Slurm", () => {
 network: { baseFilters: 2, normalization: group }
 data: { kind: phantom, shape: [16, 16], organs: 2, train: 4, validation: 1, test: 2, labeled: 2, patchSize: [16, 16], workers: 0 }
 batch: { labeled: 1, unlabeled: 0 }
-maxSteps: 30
+maxSteps: 150
 checkpoint: { every: 1 }
 run: unused
 engine: cpu
@@ -88,8 +88,8 @@ slurm: { time: "00:10:00", cpusPerTask: 1, poll: 0.5 }
     const done = main(["ablate", sweep], streams);
     const [first, second] = tasks as [SweepTask, SweepTask];
     const interrupted = { killed: 0, cancelled: 0 };
-    for (let tries = 0; tries < 400 && !(interrupted.killed && interrupted.cancelled); tries++) {
-      await pause(0.2);
+    for (let tries = 0; tries < 1600 && !(interrupted.killed && interrupted.cancelled); tries++) {
+      await pause(0.05);
       if (!interrupted.killed && stepsOf(first) >= 2)
         for (const pid of processesOf(first)) {
           process.kill(pid, "SIGKILL");
@@ -109,7 +109,7 @@ slurm: { time: "00:10:00", cpusPerTask: 1, poll: 0.5 }
     expect(text.out.match(/submitted job/g)!.length).toBeGreaterThan(1);
     expect(readTask(join(folder, "sweep"), first)!.attempts.map(({ code }) => code)).toEqual([137, 0]);
     for (const task of tasks) {
-      expect(stepsOf(task)).toBe(30);
+      expect(stepsOf(task)).toBe(150);
       expect(existsSync(join(task.config.run, "evaluation.json"))).toBe(true);
       const events = readJsonLines(join(task.config.run, "metrics.jsonl")).map(({ event }) => event);
       expect(events).toContain("resumed");
