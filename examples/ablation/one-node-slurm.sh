@@ -16,8 +16,17 @@ cpus=${3:-$(nproc)}
 port=${4:-$((20000 + RANDOM % 20000))}
 
 stop() {
+  local name pid
   for name in slurmd slurmctld munged; do
-    if [ -f "$dir/$name.pid" ]; then kill "$(cat "$dir/$name.pid")" 2>/dev/null || true; rm -f "$dir/$name.pid"; fi
+    [ -f "$dir/$name.pid" ] || continue
+    pid=$(cat "$dir/$name.pid")
+    kill "$pid" 2>/dev/null || true
+    # A daemon writes its state on the way out: whoever removes the folder next must not meet it there.
+    for _ in $(seq 100); do
+      kill -0 "$pid" 2>/dev/null || break
+      sleep 0.1
+    done
+    rm -f "$dir/$name.pid"
   done
 }
 

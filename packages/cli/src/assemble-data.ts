@@ -78,6 +78,18 @@ export async function assembleData(config: RunConfig, manifest?: SplitManifest):
   };
 }
 
+/** Unlabelled training cases and the labels that the run hides from its losses, for the log alone. */
+function hiddenCases(config: RunConfig, { dataset, manifest }: AssembledData): EvaluationCases | null {
+  const count = config.validation?.pseudoLabels;
+  if (count === undefined || manifest.unlabeled.length === 0) return null;
+  return evaluationCases(dataset, {
+    part: "unlabelled",
+    ids: manifest.unlabeled.slice(0, count),
+    preprocess: config.data.preprocess as never,
+    keep: true,
+  });
+}
+
 /** Cases of one part, prepared as the configuration says. */
 export function casesOf(config: RunConfig, data: AssembledData, part: "validation" | "test"): EvaluationCases {
   return evaluationCases(data.dataset, {
@@ -114,12 +126,14 @@ export function trainingData(
     ...(cacheFolder ? { cacheFolder } : {}),
     maxSteps: config.maxSteps,
   });
+  const hidden = hiddenCases(config, { dataset, manifest });
   return {
     loader,
     classNames: dataset.classNames,
     manifest,
     unlabeled,
     ...(manifest.validation.length > 0 ? { validation: casesOf(config, { dataset, manifest }, "validation") } : {}),
+    ...(hidden ? { hidden } : {}),
     close: () => loader.close(),
   };
 }

@@ -46,8 +46,8 @@ describe.skipIf(missing.length > 0)("semiseg ablate on Slurm", () => {
     execFileSync(cluster, ["stop", join(folder, "slurm")]);
     if (before === undefined) delete process.env["SLURM_CONF"];
     else process.env["SLURM_CONF"] = before;
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-  });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+  }, 60_000);
 
   it("completes a sweep one of whose tasks is killed and another cancelled, each going on from its checkpoint", async () => {
     writeFileSync(

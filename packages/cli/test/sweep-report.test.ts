@@ -55,9 +55,15 @@ function writeRuns({ tasks }: ExpandedSweep): void {
       },
     }));
     const validation = [20, 40, 60].map((step) => ({ kind: "validation", step, dice: { student: 0.5 + step / 300 } }));
+    const hidden = [20, 40, 60].map((step) => ({
+      kind: "pseudo-labels",
+      step,
+      precision: { student: 0, teacher: 0.6 + step / 300 },
+      recall: { student: 0, teacher: 0.5 },
+    }));
     writeFileSync(
       join(task.config.run, "metrics.jsonl"),
-      [...steps, ...validation].map((line) => `${JSON.stringify(line)}\n`).join(""),
+      [...steps, ...validation, ...hidden].map((line) => `${JSON.stringify(line)}\n`).join(""),
     );
   }
 }
@@ -186,6 +192,8 @@ describe("report of a sweep", () => {
       "Validation Dice (mean over seeds)",
       "better: share of each term in the loss",
       "better: gradient norm of each weighted term",
+      "Precision of labels given to unlabelled cases",
+      "Recall of labels given to unlabelled cases",
       "Audit: what choosing the weights on the test cases would have added",
     ])
       expect(html).toContain(title);

@@ -22,7 +22,7 @@ data: { kind: msd, path: ${phantoms}, labeled: 2, patchSize: [16, 16, 16], worke
 batch: { labeled: 1, unlabeled: 1 }
 optimizer: { name: sgd, learningRate: 0.01 }
 maxSteps: 3
-validation: { every: 2 }
+validation: { every: 2, pseudoLabels: 2 }
 inference: { overlap: 0.25, mode: gaussian }
 run: ${join(folder, "run")}
 engine: cpu
@@ -68,6 +68,7 @@ describe("semiseg train, evaluate and predict", () => {
     const report = readFileSync(join(run, "report.html"), "utf8");
     expect(report).toContain("teacher, best on validation");
     expect(report).toContain("data:image/png;base64,");
+    expect(report).toContain("Labels given to unlabelled cases, against the hidden ones");
     const steps = readJsonLines(join(run, "metrics.jsonl")).filter((record) => record["kind"] === "step");
     expect(steps.map((record) => record["step"])).toEqual([0, 1, 2]);
     expect(Object.keys(steps[0]!["terms"] as object)).toEqual(["supervised", "consistency"]);

@@ -74,6 +74,9 @@ export async function trainConfigured(
             },
           }
         : {}),
+      ...(config.validation && data.hidden
+        ? { pseudoLabels: { every: config.validation.every, inference: inferenceOf(config) } }
+        : {}),
       gradientNorms: config.gradientNorms,
       ...(output.json ? { progress: false } : {}),
       signal: stop.signal,

@@ -191,7 +191,15 @@ export const runConfigSchema = z.strictObject({
   optimizer: optimizer.default({ name: "sgd", learningRate: 0.01 }),
   maxSteps: positive,
   validation: z
-    .strictObject({ every: positive, cases: positive.optional().describe("Only the first ones; all by default") })
+    .strictObject({
+      every: positive,
+      cases: positive.optional().describe("Only the first ones; all by default"),
+      pseudoLabels: positive
+        .optional()
+        .describe(
+          "Also log how well the labels given to so many unlabelled cases fit their hidden ones; never trained on",
+        ),
+    })
     .optional()
     .describe("Evaluates student and teacher on the validation cases and keeps the best checkpoint"),
   checkpoint: z

@@ -169,12 +169,15 @@ export function sweepReport(expanded: ExpandedSweep, rows: readonly ComparisonRo
     const validation = last.map((row) =>
       curve(expanded, row, (r) => (r["kind"] === "validation" ? validationScore(r) : undefined)),
     );
+    const shareOf = (key: "precision" | "recall") =>
+      last.map((row) => curve(expanded, row, (r) => pseudoLabelShare(r, key)));
     const loss = last.map((row) => curve(expanded, row, (r) => (r["kind"] === "step" ? Number(r["loss"]) : undefined)));
     return `<h2>${labeled === "all" ? "All training cases labelled" : `${labeled} labelled training cases`}</h2>
 ${table(own)}
 <div class="grid-of">${boxPlot("Dice per test case (mean over seeds)", values("dice"))}${boxPlot("HD95 per test case, mm", values("hd95"))}
 ${boxPlot(`Dice minus ${expanded.baseline}, per case`, differences("dice"), { zero: true })}${boxPlot(`HD95 minus ${expanded.baseline}, per case, mm`, differences("hd95"), { zero: true })}
 ${lineChart({ title: "Loss (mean over seeds)", series: loss })}${lineChart({ title: "Validation Dice (mean over seeds)", series: validation, dots: true })}
+${lineChart({ title: "Precision of labels given to unlabelled cases (teacher's, or else student's)", series: shareOf("precision"), dots: true })}${lineChart({ title: "Recall of labels given to unlabelled cases", series: shareOf("recall"), dots: true })}
 ${last
   .filter((row) => row !== base)
   .map((row) =>
@@ -195,6 +198,13 @@ ${auditTable(expanded, labeled)}`;
 ${sections.join("\n")}
 ${publishedSection(expanded, rows)}</html>
 `;
+}
+
+/** Precision or recall in a pseudo-label record, of the network that gives the labels: the teacher where there is one. */
+function pseudoLabelShare(record: Readonly<Record<string, unknown>>, key: "precision" | "recall"): number | undefined {
+  if (record["kind"] !== "pseudo-labels") return undefined;
+  const { teacher, student } = record[key] as { readonly teacher?: number; readonly student?: number };
+  return teacher ?? student;
 }
 
 /** Mean foreground Dice of the student in a validation record. */

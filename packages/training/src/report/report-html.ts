@@ -58,6 +58,7 @@ type TermRecord = Readonly<
 function charts(records: ReportContent["records"]): string {
   const steps = records.filter((record) => record["kind"] === "step");
   const validations = records.filter((record) => record["kind"] === "validation");
+  const pseudoLabels = records.filter((record) => record["kind"] === "pseudo-labels");
   const ofTerms = (key: "value" | "weighted" | "weight"): Series[] =>
     curves(steps, ({ terms }) =>
       Object.fromEntries(Object.entries((terms ?? {}) as TermRecord).map(([name, term]) => [name, term[key]])),
@@ -71,6 +72,20 @@ function charts(records: ReportContent["records"]): string {
     lineChart({
       title: "Validation, mean foreground Dice",
       series: curves(validations, ({ dice }) => (dice ?? {}) as Record<string, number>),
+      dots: true,
+    }),
+    lineChart({
+      title: "Labels given to unlabelled cases, against the hidden ones",
+      series: curves(pseudoLabels, ({ precision, recall }) =>
+        Object.fromEntries(
+          Object.entries({ precision, recall }).flatMap(([share, networks]) =>
+            Object.entries((networks ?? {}) as Record<string, number>).map(([name, value]) => [
+              `${name}: ${share}`,
+              value,
+            ]),
+          ),
+        ),
+      ),
       dots: true,
     }),
     lineChart({

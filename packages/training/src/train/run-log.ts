@@ -13,10 +13,21 @@ export interface ValidationRecord {
   readonly seconds: number;
 }
 
+/** How well the labels given to unlabelled cases fit the hidden ones: mean over foreground classes, per network. */
+export interface PseudoLabelRecord {
+  /** Optimizer steps done. */
+  readonly step: number;
+  readonly precision: Readonly<Record<string, number>>;
+  readonly recall: Readonly<Record<string, number>>;
+  readonly cases: number;
+  readonly seconds: number;
+}
+
 /** The log of a run: JSON lines as the truth, TensorBoard beside it. */
 export interface RunLog {
   step(step: number, result: StepResult, more: Readonly<Record<string, number>>): void;
   validation(record: ValidationRecord): void;
+  pseudoLabels(record: PseudoLabelRecord): void;
   /** Anything that happened: started, resumed, stopped, diverged. */
   event(name: string, step: number, more?: Readonly<Record<string, unknown>>): void;
   sync(): void;
@@ -30,7 +41,8 @@ export interface RunLog {
 export function openRunLog(paths: RunPaths, step: number, resumed: boolean): RunLog {
   filterJsonLines(paths.metrics, (record) => {
     if (record["kind"] === "step") return Number(record["step"]) < step;
-    return record["kind"] !== "validation" || Number(record["step"]) <= step;
+    const afterSteps = record["kind"] === "validation" || record["kind"] === "pseudo-labels";
+    return !afterSteps || Number(record["step"]) <= step;
   });
   const lines = new JsonLinesLog(paths.metrics);
   const board = new TensorboardWriter(paths.tensorboard, resumed ? step : undefined);
@@ -54,6 +66,13 @@ export function openRunLog(paths: RunPaths, step: number, resumed: boolean): Run
         record.step,
         Object.fromEntries(Object.entries(record.dice).map(([network, dice]) => [`validation/dice/${network}`, dice])),
       );
+    },
+    pseudoLabels(record) {
+      lines.append({ kind: "pseudo-labels", ...record });
+      const scalars: Record<string, number> = {};
+      for (const key of ["precision", "recall"] as const)
+        for (const [network, share] of Object.entries(record[key])) scalars[`pseudo-labels/${key}/${network}`] = share;
+      board.scalars(record.step, scalars);
     },
     event(name, at, more = {}) {
       lines.append({ kind: "event", event: name, step: at, time: new Date().toISOString(), ...more });

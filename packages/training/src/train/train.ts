@@ -7,6 +7,7 @@ import { disposeCheckpoint, latestCheckpoint, pruneCheckpoints, saveCheckpoint }
 import { type ProgressBar, type ProgressStream, progressBar } from "../run/progress-bar.js";
 import { openRun } from "../run/run-folder.js";
 import { DivergenceError } from "../run/training-error.js";
+import { measurePseudoLabels } from "./measure-pseudo-labels.js";
 import { openRunLog } from "./run-log.js";
 import { type Best, captureRun, restoreRun } from "./run-state.js";
 import { type StepResult, trainStep } from "./train-step.js";
@@ -37,6 +38,11 @@ export interface TrainOptions {
     readonly cases?: number;
     readonly inference?: InferenceOptions;
   };
+  /**
+   * Log precision and recall of the labels given to `data.hidden`, every so many steps and after the last. Trains on none
+   * of it and chooses nothing by it.
+   */
+  readonly pseudoLabels?: { readonly every: number; readonly inference?: InferenceOptions };
   /** Also log the norm of each term's own gradient (one more backward pass per term). Default false. */
   readonly gradientNorms?: boolean;
   /** Where progress is shown; false for none. Default stderr. */
@@ -79,7 +85,7 @@ const quiet: ProgressBar = { update: () => {}, note: () => {}, finish: () => {} 
  * DiskFullError; CheckpointError when nothing whole is there to resume.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const { method, data, optimizer, maxSteps, resume = false, seed = 0, signal, validation } = options;
+  const { method, data, optimizer, maxSteps, resume = false, seed = 0, signal, validation, pseudoLabels } = options;
   const { every = 200, keep = 2 } = options.checkpoint ?? {};
   checkNumber("train", "maxSteps", maxSteps, { integer: true, min: 1 });
   checkNumber("train", "checkpoint.every", every, { integer: true, min: 1 });
@@ -87,6 +93,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   if (validation) checkNumber("train", "validation.every", validation.every, { integer: true, min: 1 });
   if (validation && !data.validation)
     throw new OptionError("train: validation needs validation cases in data.validation, received none");
+  if (pseudoLabels) checkNumber("train", "pseudoLabels.every", pseudoLabels.every, { integer: true, min: 1 });
+  if (pseudoLabels && !data.hidden)
+    throw new OptionError("train: pseudoLabels needs unlabelled cases with labels in data.hidden, received none");
   const classes = method.student.provides.classes;
   if (classes !== data.classNames.length)
     throw new CompatibilityError(
@@ -150,6 +159,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         step++;
         const weighted = Object.entries(result.terms).map(([name, term]) => [name, term.weighted] as const);
         bar.update(step, { loss: result.loss, ...(weighted.length > 1 ? Object.fromEntries(weighted) : {}) });
+        if (pseudoLabels && data.hidden && (step % pseudoLabels.every === 0 || step === maxSteps)) {
+          const record = await measurePseudoLabels(networks, data.hidden, step, {
+            inference: pseudoLabels.inference ?? {},
+          });
+          if (record) log.pseudoLabels(record);
+        }
         if (validation && data.validation && (step % validation.every === 0 || step === maxSteps)) {
           const record = await validate(networks, data.validation, step, {
             inference: validation.inference ?? {},

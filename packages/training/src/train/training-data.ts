@@ -13,4 +13,6 @@ export interface TrainingData {
   readonly manifest?: unknown;
   /** Needed by the `validation` option of `train`. */
   readonly validation?: EvaluationCases;
+  /** Unlabelled training cases with the labels that the run hides; for the `pseudoLabels` option of `train`. */
+  readonly hidden?: EvaluationCases;
 }
