@@ -25,7 +25,7 @@ export interface FusedNormAttrs {
   readonly relu: boolean;
 }
 
-/** ReLU gradient: inputs { dy, y } -> dy where y > 0. */
+/** Gradient of (leaky) ReLU: inputs { dy, y }, attrs { slope } (default 0) -> dy where y > 0, slope * dy elsewhere. */
 export const RELU_GRAD = "SemisegReluGrad";
 
 /**

@@ -18,6 +18,9 @@ struct ConvShape {
   int64_t pd, ph, pw;  // zeros before the first voxel
 };
 
+// What `Kernels::binary` computes of full value a and small value b.
+enum Binary { kAdd = 0, kSubtract = 1, kMultiply = 2, kDivide = 3, kSubtractFrom = 4, kDivideInto = 5 };
+
 struct Kernels {
   const char* name;
   void (*conv_forward)(const ConvShape&, const float* x, const float* filter, float* y, const Parallel&);
@@ -34,8 +37,16 @@ struct Kernels {
                         const float* inverse_std, int64_t samples, int64_t rows, int64_t channels, int64_t groups,
                         bool relu, float* dx, float* dgamma, float* dbeta, const Parallel&);
 
-  void (*relu_gradient)(const float* dy, const float* y, int64_t count, float* dx);
-  void (*add)(const float* a, const float* b, int64_t count, float* out);
+  // dy where y > 0, slope * dy elsewhere.
+  void (*relu_gradient)(const float* dy, const float* y, int64_t count, float slope, float* dx);
+  // full [outer, mid, inner] with small [outer, inner], which every row of `mid` meets again; `operation` as in Binary.
+  void (*binary)(int operation, const float* full, const float* small, int64_t outer, int64_t mid, int64_t inner,
+                 float* out, const Parallel&);
+  // Softmax of rows [begin, end) of [rows, channels].
+  void (*softmax)(const float* x, int64_t begin, int64_t end, int64_t channels, float* y);
+  // Of [rows, channels]: the sum of each row, or of each channel.
+  void (*row_sums)(const float* x, int64_t begin, int64_t end, int64_t channels, float* sums);
+  void (*channel_sums)(const float* x, int64_t rows, int64_t channels, float* sums, const Parallel&);
   void (*sgd)(const float* variable, const float* gradient, const float* velocity, int64_t count, float rate,
               float momentum, float decay, bool nesterov, float* new_variable, float* new_velocity);
   void (*adamw)(const float* variable, const float* gradient, const float* first, const float* second, int64_t count,

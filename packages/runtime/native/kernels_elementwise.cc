@@ -134,9 +134,116 @@ void affine(const float* x, int64_t rows, int64_t channels, const float* scale, 
   });
 }
 
+// `count` values are left of a row; lanes past them are 0.
+SEMISEG_INLINE Vec load_part(const float* p, int64_t count) {
+  return count >= kLanes ? load(p) : load_some(p, static_cast<int>(count));
+}
+SEMISEG_INLINE void store_part(float* p, Vec v, int64_t count) {
+  if (count >= kLanes) store(p, v);
+  else store_some(p, v, static_cast<int>(count));
+}
+SEMISEG_INLINE float total(Vec v) {
+  float sum = 0;
+  for (int k = 0; k < kLanes; ++k) sum += v[k];
+  return sum;
+}
+
+// Layer normalisation: every row of [rows, channels] by its own statistics.
+void norm_rows_forward(const float* x, const float* gamma, const float* beta, int64_t rows, int64_t channels,
+                       float epsilon, bool relu, float* y, float* mean, float* inverse_std, const Parallel& parallel) {
+  const float floor = relu ? 0.f : -INFINITY;
+  parallel(rows, 2 * channels + 16, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const float* p = x + r * channels;
+      float* q = y + r * channels;
+      Vec sum = zero();
+      for (int64_t c = 0; c < channels; c += kLanes) sum += load_part(p + c, channels - c);
+      const float average = total(sum) / channels;
+      Vec squares = zero();
+      for (int64_t c = 0; c < channels; c += kLanes) {
+        // What lies past the row is 0 and would count as a deviation.
+        const int64_t left = channels - c;
+        Vec d = load_part(p + c, left) - splat(average);
+        if (left < kLanes)
+          for (int k = static_cast<int>(left); k < kLanes; ++k) d[k] = 0.f;
+        squares += d * d;
+      }
+      const float inverse = 1.f / std::sqrt(total(squares) / channels + epsilon);
+      mean[r] = average;
+      inverse_std[r] = inverse;
+      for (int64_t c = 0; c < channels; c += kLanes) {
+        const int64_t left = channels - c;
+        Vec v = (load_part(p + c, left) - splat(average)) * splat(inverse) * load_part(gamma + c, left) + load_part(beta + c, left);
+        v = v < splat(floor) ? splat(floor) : v;
+        store_part(q + c, v, left);
+      }
+    }
+  });
+}
+
+void norm_rows_gradient(const float* dy, const float* x, const float* gamma, const float* beta, const float* mean,
+                        const float* inverse_std, int64_t rows, int64_t channels, bool relu, float* dx, float* dgamma,
+                        float* dbeta, const Parallel& parallel) {
+  const int64_t parts = std::min<int64_t>(kParts, std::max<int64_t>(1, rows / 64));
+  const int64_t width = (channels + kLanes - 1) / kLanes * kLanes;
+  std::vector<double> sums(parts * 2 * channels, 0.0);
+  parallel(parts, rows / parts * channels * 4 + 1, [&](int64_t first, int64_t last) {
+    std::vector<float> own(2 * width);
+    for (int64_t part = first; part < last; ++part) {
+      const int64_t end = rows * (part + 1) / parts;
+      for (int64_t r0 = rows * part / parts; r0 < end; r0 += 64) {
+        std::fill(own.begin(), own.end(), 0.f);
+        for (int64_t r = r0; r < std::min(end, r0 + 64); ++r) {
+          const float *p = x + r * channels, *g = dy + r * channels;
+          const Vec mu = splat(mean[r]), inverse = splat(inverse_std[r]);
+          Vec s1 = zero(), s2 = zero();
+          // Past the row the gradient is 0, which keeps those lanes out of the sums.
+          const auto at = [&](int64_t c, Vec* gradient, Vec* normal) {
+            const int64_t left = channels - c;
+            *gradient = load_part(g + c, left);
+            *normal = (load_part(p + c, left) - mu) * inverse;
+            if (relu) *gradient = *normal * load_part(gamma + c, left) + load_part(beta + c, left) > zero() ? *gradient : zero();
+          };
+          for (int64_t c = 0; c < channels; c += kLanes) {
+            Vec gradient, normal;
+            at(c, &gradient, &normal);
+            const Vec scaled = gradient * load_part(gamma + c, channels - c);
+            s1 += scaled;
+            s2 += scaled * normal;
+            store(own.data() + c, load(own.data() + c) + gradient * normal);
+            store(own.data() + width + c, load(own.data() + width + c) + gradient);
+          }
+          const Vec m1 = splat(total(s1) / channels), m2 = splat(total(s2) / channels);
+          for (int64_t c = 0; c < channels; c += kLanes) {
+            Vec gradient, normal;
+            at(c, &gradient, &normal);
+            store_part(dx + r * channels + c, inverse * (gradient * load_part(gamma + c, channels - c) - m1 - normal * m2), channels - c);
+          }
+        }
+        double* to = sums.data() + part * 2 * channels;
+        for (int64_t c = 0; c < channels; ++c) {
+          to[c] += own[c];
+          to[channels + c] += own[width + c];
+        }
+      }
+    }
+  });
+  for (int64_t c = 0; c < channels; ++c) {
+    double a = 0, b = 0;
+    for (int64_t part = 0; part < parts; ++part) {
+      a += sums[part * 2 * channels + c];
+      b += sums[part * 2 * channels + channels + c];
+    }
+    dgamma[c] = static_cast<float>(a);
+    dbeta[c] = static_cast<float>(b);
+  }
+}
+
 void norm_forward(const float* x, const float* gamma, const float* beta, int64_t samples, int64_t rows, int64_t channels,
                   int64_t groups, float epsilon, bool relu, float* y, float* mean, float* inverse_std,
                   const Parallel& parallel) {
+  if (rows == 1 && groups == 1)
+    return norm_rows_forward(x, gamma, beta, samples, channels, epsilon, relu, y, mean, inverse_std, parallel);
   std::vector<float> scale(channels), shift(channels);
   const bool batch = groups == 0;
   const int64_t outer = batch ? 1 : samples, inner = batch ? samples * rows : rows;
@@ -165,6 +272,8 @@ void norm_forward(const float* x, const float* gamma, const float* beta, int64_t
 void norm_gradient(const float* dy, const float* x, const float* gamma, const float* beta, const float* mean,
                    const float* inverse_std, int64_t samples, int64_t rows, int64_t channels, int64_t groups, bool relu,
                    float* dx, float* dgamma, float* dbeta, const Parallel& parallel) {
+  if (rows == 1 && groups == 1)
+    return norm_rows_gradient(dy, x, gamma, beta, mean, inverse_std, samples, channels, relu, dx, dgamma, dbeta, parallel);
   const bool batch = groups == 0;
   const int64_t outer = batch ? 1 : samples, inner = batch ? samples * rows : rows;
   const int64_t sets = batch ? channels : groups, width = channels / sets;
@@ -265,12 +374,140 @@ void norm_gradient(const float* dy, const float* x, const float* gamma, const fl
   }
 }
 
-void relu_gradient(const float* dy, const float* y, int64_t count, float* dx) {
-  for (int64_t i = 0; i < count; ++i) dx[i] = y[i] > 0.f ? dy[i] : 0.f;
+void relu_gradient(const float* dy, const float* y, int64_t count, float slope, float* dx) {
+  if (slope == 0.f) {
+    // Not 0 * dy: an infinite gradient must not become NaN.
+    for (int64_t i = 0; i < count; ++i) dx[i] = y[i] > 0.f ? dy[i] : 0.f;
+    return;
+  }
+  for (int64_t i = 0; i < count; ++i) dx[i] = y[i] > 0.f ? dy[i] : slope * dy[i];
 }
 
-void add(const float* a, const float* b, int64_t count, float* out) {
-  for (int64_t i = 0; i < count; ++i) out[i] = a[i] + b[i];
+// T is float or Vec.
+template <int operation, typename T>
+SEMISEG_INLINE T apply(T a, T b) {
+  if constexpr (operation == kAdd) return a + b;
+  else if constexpr (operation == kSubtract) return a - b;
+  else if constexpr (operation == kMultiply) return a * b;
+  else if constexpr (operation == kDivide) return a / b;
+  else if constexpr (operation == kSubtractFrom) return b - a;
+  else return b / a;
+}
+
+// One value of `small` for each run of kMid values.
+template <int operation, int kMid>
+void binary_short_runs(const float* full, const float* small, int64_t begin, int64_t end, float* out) {
+  for (int64_t o = begin; o < end; ++o)
+    for (int m = 0; m < kMid; ++m) out[o * kMid + m] = apply<operation>(full[o * kMid + m], small[o]);
+}
+
+template <int operation>
+void binary_of(const float* full, const float* small, int64_t outer, int64_t mid, int64_t inner, float* out,
+               const Parallel& parallel) {
+  if (mid == 1) {
+    parallel(outer * inner, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) out[i] = apply<operation>(full[i], small[i]);
+    });
+  } else if (inner == 1 && mid <= 4) {
+    parallel(outer, mid, [&](int64_t begin, int64_t end) {
+      if (mid == 2) binary_short_runs<operation, 2>(full, small, begin, end, out);
+      else if (mid == 3) binary_short_runs<operation, 3>(full, small, begin, end, out);
+      else binary_short_runs<operation, 4>(full, small, begin, end, out);
+    });
+  } else if (inner == 1) {
+    // Long runs are shared out too: outer may be 1.
+    const int64_t run = std::min<int64_t>(mid, 4096), runs = (mid + run - 1) / run;
+    parallel(outer * runs, run, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        const float b = small[r / runs];
+        const int64_t first = r / runs * mid + r % runs * run, last = std::min((r / runs + 1) * mid, first + run);
+        for (int64_t i = first; i < last; ++i) out[i] = apply<operation>(full[i], b);
+      }
+    });
+  } else {
+    for (int64_t o = 0; o < outer; ++o) {
+      const View v = widened(mid, inner);
+      const std::vector<float> b = repeated(small + o * inner, inner, v.fold);
+      const float* x = full + o * mid * inner;
+      float* y = out + o * mid * inner;
+      parallel(v.rows, v.channels / 2 + 1, [&](int64_t begin, int64_t end) {
+        for (int64_t c = 0; c < v.channels; c += kLanes) {
+          const int lanes = static_cast<int>(std::min<int64_t>(kLanes, v.channels - c));
+          const Vec vb = load(b.data() + c);
+          for (int64_t r = begin; r < end; ++r) {
+            const float* p = x + r * v.channels + c;
+            const Vec value = apply<operation>(lanes == kLanes ? load(p) : load_some(p, lanes), vb);
+            if (lanes == kLanes) store(y + r * v.channels + c, value);
+            else store_some(y + r * v.channels + c, value, lanes);
+          }
+        }
+      });
+    }
+  }
+}
+
+void binary(int operation, const float* full, const float* small, int64_t outer, int64_t mid, int64_t inner, float* out,
+            const Parallel& parallel) {
+  switch (operation) {
+    case kAdd: return binary_of<kAdd>(full, small, outer, mid, inner, out, parallel);
+    case kSubtract: return binary_of<kSubtract>(full, small, outer, mid, inner, out, parallel);
+    case kMultiply: return binary_of<kMultiply>(full, small, outer, mid, inner, out, parallel);
+    case kDivide: return binary_of<kDivide>(full, small, outer, mid, inner, out, parallel);
+    case kSubtractFrom: return binary_of<kSubtractFrom>(full, small, outer, mid, inner, out, parallel);
+    default: return binary_of<kDivideInto>(full, small, outer, mid, inner, out, parallel);
+  }
+}
+
+void row_sums(const float* x, int64_t begin, int64_t end, int64_t channels, float* sums) {
+  if (channels < kLanes) {
+    for (int64_t r = begin; r < end; ++r) {
+      float sum = 0;
+      for (int64_t c = 0; c < channels; ++c) sum += x[r * channels + c];
+      sums[r] = sum;
+    }
+    return;
+  }
+  for (int64_t r = begin; r < end; ++r) {
+    const float* p = x + r * channels;
+    double total = 0;
+    // Blocks of a few vectors in float, joined in double: as exact as a pairwise sum.
+    for (int64_t c0 = 0; c0 < channels; c0 += 64 * kLanes) {
+      const int64_t c1 = std::min(channels, c0 + 64 * kLanes);
+      Vec part = zero();
+      int64_t c = c0;
+      for (; c + kLanes <= c1; c += kLanes) part += load(p + c);
+      if (c < c1) part += load_some(p + c, static_cast<int>(c1 - c));
+      for (int k = 0; k < kLanes; ++k) total += part[k];
+    }
+    sums[r] = static_cast<float>(total);
+  }
+}
+
+void channel_sums(const float* x, int64_t rows, int64_t channels, float* sums, const Parallel& parallel) {
+  const View v = widened(rows, channels);
+  const int64_t parts = std::min<int64_t>(kParts, std::max<int64_t>(1, v.rows / 64)), block = block_rows(v.channels);
+  std::vector<double> own(parts * v.channels, 0.0);
+  parallel(parts, v.rows / parts * v.channels / 4 + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t part = begin; part < end; ++part) {
+      const int64_t last = v.rows * (part + 1) / parts;
+      for (int64_t r0 = v.rows * part / parts; r0 < last; r0 += block) {
+        const int64_t r1 = std::min(last, r0 + block);
+        for (int64_t c = 0; c < v.channels; c += kLanes) {
+          const int lanes = static_cast<int>(std::min<int64_t>(kLanes, v.channels - c));
+          Vec sum[4] = {zero(), zero(), zero(), zero()};
+          for (int64_t r = r0; r < r1; ++r) {
+            const float* p = x + r * v.channels + c;
+            sum[r & 3] += lanes == kLanes ? load(p) : load_some(p, lanes);
+          }
+          const Vec all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+          for (int k = 0; k < lanes; ++k) own[part * v.channels + c + k] += all[k];
+        }
+      }
+    }
+  });
+  std::vector<double> total(channels, 0.0);
+  for (int64_t i = 0; i < parts * v.channels; ++i) total[i % v.channels % channels] += own[i];
+  for (int64_t c = 0; c < channels; ++c) sums[c] = static_cast<float>(total[c]);
 }
 
 void sgd(const float* variable, const float* gradient, const float* velocity, int64_t count, float rate, float momentum,
@@ -342,6 +579,35 @@ void softmax_block(const float* z, int64_t count, int64_t channels, float (*p)[k
     for (int64_t i = 0; i < count; ++i) p[c][i] /= total[i];
 }
 
+void softmax(const float* x, int64_t begin, int64_t end, int64_t channels, float* y) {
+  if (channels <= kMaxClasses) {
+    float p[kMaxClasses][kVoxels], maximum[kVoxels], total[kVoxels];
+    for (int64_t v = begin; v < end; v += kVoxels) {
+      const int64_t count = std::min(kVoxels, end - v);
+      softmax_block(x + v * channels, count, channels, p, maximum, total);
+      for (int64_t c = 0; c < channels; ++c)
+        for (int64_t i = 0; i < count; ++i) y[(v + i) * channels + c] = p[c][i];
+    }
+    return;
+  }
+  for (int64_t r = begin; r < end; ++r) {
+    const float* z = x + r * channels;
+    float* e = y + r * channels;
+    float most[kLanes];
+    for (int k = 0; k < kLanes; ++k) most[k] = z[0];
+    int64_t c = 0;
+    for (; c + kLanes <= channels; c += kLanes)
+      for (int k = 0; k < kLanes; ++k) most[k] = z[c + k] > most[k] ? z[c + k] : most[k];
+    for (; c < channels; ++c) most[0] = z[c] > most[0] ? z[c] : most[0];
+    float maximum = most[0];
+    for (int k = 1; k < kLanes; ++k) maximum = most[k] > maximum ? most[k] : maximum;
+    for (c = 0; c < channels; ++c) e[c] = exp_negative(z[c] - maximum);
+    float sum;
+    row_sums(e, 0, 1, channels, &sum);
+    for (c = 0; c < channels; ++c) e[c] /= sum;
+  }
+}
+
 void segmentation_sums(const float* logits, const int32_t* labels, int64_t begin, int64_t end, int64_t channels,
                        double* sums) {
   float p[kMaxClasses][kVoxels], maximum[kVoxels], total[kVoxels];
@@ -409,7 +675,10 @@ void fill_elementwise(Kernels* k) {
   k->norm_forward = norm_forward;
   k->norm_gradient = norm_gradient;
   k->relu_gradient = relu_gradient;
-  k->add = add;
+  k->binary = binary;
+  k->softmax = softmax;
+  k->row_sums = row_sums;
+  k->channel_sums = channel_sums;
   k->sgd = sgd;
   k->adamw = adamw;
   k->ema = ema;

@@ -158,26 +158,76 @@ class NormGradient : public NormBase {
 
 class ReluGradient : public OpKernel {
  public:
-  using OpKernel::OpKernel;
+  explicit ReluGradient(OpKernelConstruction* c) : OpKernel(c) { OP_REQUIRES_OK(c, c->GetAttr("slope", &slope_)); }
   void Compute(OpKernelContext* c) override {
     Tensor* dx;
     OP_REQUIRES_OK(c, c->allocate_output(0, c->input(0).shape(), &dx));
     const float *dy = in(c, 0), *y = in(c, 1);
     float* out = data(dx);
-    threads_of(c)(dx->NumElements(), 1, [&](int64_t b, int64_t e) { kernels().relu_gradient(dy + b, y + b, e - b, out + b); });
+    threads_of(c)(dx->NumElements(), 1, [&](int64_t b, int64_t e) { kernels().relu_gradient(dy + b, y + b, e - b, slope_, out + b); });
   }
+
+ private:
+  float slope_;
 };
 
-class Add : public OpKernel {
+// Inputs full, small; how they meet is in the attributes.
+class BinaryOperation : public OpKernel {
+ public:
+  explicit BinaryOperation(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("operation", &operation_));
+    OP_REQUIRES_OK(c, c->GetAttr("mid", &mid_));
+    OP_REQUIRES_OK(c, c->GetAttr("inner", &inner_));
+  }
+  void Compute(OpKernelContext* c) override {
+    const int64_t count = c->input(0).NumElements(), small = c->input(1).NumElements();
+    OP_REQUIRES(c, small * mid_ == count && small % inner_ == 0, absl::InvalidArgumentError("SemisegBinary: shapes"));
+    Tensor* out;
+    OP_REQUIRES_OK(c, c->allocate_output(0, c->input(0).shape(), &out));
+    kernels().binary(static_cast<int>(operation_), in(c, 0), in(c, 1), small / inner_, mid_, inner_, data(out), threads_of(c));
+  }
+
+ private:
+  int64_t operation_, mid_, inner_;
+};
+
+class Softmax : public OpKernel {
  public:
   using OpKernel::OpKernel;
   void Compute(OpKernelContext* c) override {
-    Tensor* sum;
-    OP_REQUIRES_OK(c, c->allocate_output(0, c->input(0).shape(), &sum));
-    const float *a = in(c, 0), *b = in(c, 1);
-    float* out = data(sum);
-    threads_of(c)(sum->NumElements(), 1, [&](int64_t i, int64_t e) { kernels().add(a + i, b + i, e - i, out + i); });
+    const Tensor& x = c->input(0);
+    const int64_t channels = x.dim_size(x.dims() - 1);
+    Tensor* out;
+    OP_REQUIRES_OK(c, c->allocate_output(0, x.shape(), &out));
+    const float* z = in(c, 0);
+    float* y = data(out);
+    threads_of(c)(x.NumElements() / channels, 4 * channels, [&](int64_t b, int64_t e) { kernels().softmax(z, b, e, channels, y); });
   }
+};
+
+// Sum over the trailing axes (`rows` true) or the leading ones; `shape` is the result's.
+class Sum : public OpKernel {
+ public:
+  explicit Sum(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("rows", &rows_));
+    OP_REQUIRES_OK(c, c->GetAttr("shape", &shape_));
+  }
+  void Compute(OpKernelContext* c) override {
+    Tensor* out;
+    OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape(absl::Span<const int64_t>(shape_.data(), shape_.size())), &out));
+    const int64_t count = c->input(0).NumElements(), kept = out->NumElements();
+    const float* x = in(c, 0);
+    float* sums = data(out);
+    if (rows_) {
+      threads_of(c)(kept, count / kept, [&](int64_t b, int64_t e) { kernels().row_sums(x, b, e, count / kept, sums); });
+    } else {
+      kernels().channel_sums(x, count / kept, kept, sums, threads_of(c));
+    }
+  }
+
+ private:
+  bool rows_;
+  std::vector<int64_t> shape_;
 };
 
 // The numbers of an update are its last input, not attributes: TensorFlow keeps an operator for every set of attributes it
@@ -346,10 +396,15 @@ REGISTER_OP("SemisegNormGradient").Input("dy: float").Input("x: float").Input("g
     .Output("dx: float").Output("dgamma: float").Output("dbeta: float")
     .Attr("epsilon: float").Attr("groups: int").Attr("relu: bool").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegNormGradient", NormGradient);
-REGISTER_OP("SemisegReluGradient").Input("dy: float").Input("y: float").Output("dx: float").SetShapeFn(unknown_shapes);
+REGISTER_OP("SemisegReluGradient").Input("dy: float").Input("y: float").Output("dx: float").Attr("slope: float").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegReluGradient", ReluGradient);
-REGISTER_OP("SemisegAdd").Input("a: float").Input("b: float").Output("sum: float").SetShapeFn(unknown_shapes);
-SEMISEG_KERNEL("SemisegAdd", Add);
+REGISTER_OP("SemisegBinary").Input("full: float").Input("small: float").Output("y: float")
+    .Attr("operation: int").Attr("mid: int").Attr("inner: int").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegBinary", BinaryOperation);
+REGISTER_OP("SemisegSoftmax").Input("x: float").Output("y: float").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegSoftmax", Softmax);
+REGISTER_OP("SemisegSum").Input("x: float").Output("y: float").Attr("rows: bool").Attr("shape: list(int)").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegSum", Sum);
 REGISTER_OP("SemisegSgd").Input("inputs: total * float").Output("outputs: results * float")
     .Attr("total: int >= 1").Attr("results: int >= 1").Attr("count: int").Attr("nesterov: bool")
     .SetShapeFn(unknown_shapes);

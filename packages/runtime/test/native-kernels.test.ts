@@ -194,6 +194,9 @@ describe("fused normalisation", () => {
     ["group", [2, 3, 4, 5, 16], 4],
     ["instance", [2, 3, 4, 5, 6], 6],
     ["layer", [2, 3, 4, 5, 6], 1],
+    ["rows of 5", [97, 1, 5], 1],
+    ["rows of 21", [700, 1, 21], 1],
+    ["rows of 64", [300, 1, 64], 1],
   ] as [string, number[], number][])
     it(`${name}: values, statistics and gradients equal the composed ops, with and without ReLU`, () => {
       const c = shape.at(-1)!;
@@ -322,6 +325,8 @@ describe("fused updates", () => {
     const [a, b] = [tf.tensor1d(values([5], 1)), tf.tensor1d(values([5], 2))];
     const [e] = kernel(FUSED_EMA, { target0: a, source0: b }, { count: 1, decay: 0.75 });
     expect(worst(e!.dataSync(), tf.add(tf.mul(a, 0.75), tf.mul(b, 0.25)).dataSync())).toBeLessThan(1e-6);
+    const [leaky] = kernel(RELU_GRAD, { dy: a, y: tf.leakyRelu(b, 0.01) }, { slope: 0.01 });
+    expect(worst(leaky!.dataSync(), tf.mul(a, tf.step(b, 0.01)).dataSync())).toBeLessThan(1e-6);
     const [g] = kernel(RELU_GRAD, { dy: a, y: tf.relu(b) });
     expect(g!.dataSync()).toEqual(tf.mul(a, tf.step(b)).dataSync());
   });

@@ -17,6 +17,7 @@ import {
   type TensorInfo,
   tensor1d,
   unregisterKernel,
+  util,
 } from "@tensorflow/tfjs-core";
 
 type Attribute = { readonly name: string; readonly type: number; readonly value: unknown };
@@ -126,12 +127,75 @@ function replaceConvolutions(): void {
     const ints = { stride: c.stride, padding: c.padding, shape };
     return run(backend, "SemisegConv3DFilterGradient", [x, dy], 1, { ints })[0]!;
   });
-  // Additive skips and gradient sums: one wide pass instead of Eigen's narrow one.
-  replace("Add", ({ inputs, backend }) => {
-    const { a, b } = inputs as Record<"a" | "b", TensorInfo>;
-    const same = a.shape.length === b.shape.length && a.shape.every((n, i) => n === b.shape[i]);
-    if (!same || !float(a, b) || a.shape.reduce((p, n) => p * n, 1) < 4096) return null;
-    return run(backend, "SemisegAdd", [a, b], 1)[0]!;
+}
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
+
+/** Smaller tensors stay with TensorFlow's own kernels, which take as long for them. */
+const WORTH = 4096;
+
+/**
+ * How `small` meets `full` when broadcast to it: `full` as [outer, mid, inner], `small` as [outer, 1, inner]. Null for
+ * shapes that do not broadcast to `full`'s, or in more than one place.
+ */
+export function broadcastPattern(
+  full: readonly number[],
+  small: readonly number[],
+): { readonly mid: number; readonly inner: number } | null {
+  if (small.length > full.length) return null;
+  const padded = [...Array.from({ length: full.length - small.length }, () => 1), ...small];
+  let [mid, inner] = [1, 1];
+  // From the last axis on: kept axes are `inner`, then repeated ones `mid`, then kept ones again.
+  let region: "inner" | "mid" | "outer" = "inner";
+  for (let axis = full.length - 1; axis >= 0; axis--) {
+    const [n, own] = [full[axis]!, padded[axis]!];
+    if (own !== n && own !== 1) return null;
+    if (n === 1) continue;
+    if (own === n) {
+      if (region === "mid") region = "outer";
+      if (region === "inner") inner *= n;
+    } else {
+      if (region === "outer") return null;
+      region = "mid";
+      mid *= n;
+    }
+  }
+  return { mid, inner };
+}
+
+/** Codes of `Binary` in native/kernels.h: with the full tensor first, and with it second. */
+const BINARY = { Add: [0, 0], Sub: [1, 4], Multiply: [2, 2], RealDiv: [3, 5] } as const;
+
+/** Elementwise arithmetic, sums and softmax: wide passes on all threads instead of Eigen's narrow ones. */
+function replaceElementwise(): void {
+  for (const [kernel, [forward, swapped]] of Object.entries(BINARY))
+    replace(kernel, ({ inputs, backend }) => {
+      const { a, b } = inputs as Record<"a" | "b", TensorInfo>;
+      const [sizeA, sizeB] = [sizeOf(a.shape), sizeOf(b.shape)];
+      if (!float(a, b) || Math.max(sizeA, sizeB) < WORTH || sizeA === 0 || sizeB === 0) return null;
+      const swap = sizeB > sizeA || (sizeB === sizeA && b.shape.length > a.shape.length);
+      const [full, small] = swap ? [b, a] : [a, b];
+      const pattern = broadcastPattern(full.shape, small.shape);
+      if (!pattern) return null;
+      const ints = { operation: swap ? swapped : forward, ...pattern };
+      return run(backend, "SemisegBinary", [full, small], 1, { ints })[0]!;
+    });
+  replace("Softmax", ({ inputs, backend }) => {
+    const { logits } = inputs as Record<"logits", TensorInfo>;
+    if (!float(logits) || sizeOf(logits.shape) < WORTH) return null;
+    return run(backend, "SemisegSoftmax", [logits], 1)[0]!;
+  });
+  replace("Sum", ({ inputs, attrs, backend }) => {
+    const { x } = inputs as Record<"x", TensorInfo>;
+    const rank = x.shape.length;
+    if (!float(x) || sizeOf(x.shape) < WORTH) return null;
+    const { axis, keepDims } = attrs as { axis: number | number[] | null; keepDims: boolean };
+    const axes = util.parseAxisParam(axis as number | number[], x.shape).sort((p, q) => p - q);
+    const leading = axes.every((a, i) => a === i);
+    const trailing = axes.every((a, i) => a === rank - axes.length + i);
+    if (axes.length === 0 || !(leading || trailing)) return null;
+    const shape = x.shape.flatMap((n, i) => (axes.includes(i) ? (keepDims ? [1] : []) : [n]));
+    return run(backend, "SemisegSum", [x], 1, { ints: { shape }, bools: { rows: !leading } })[0]!;
   });
 }
 
@@ -149,9 +213,10 @@ function registerNorms(): void {
     const { dy, x, gamma, beta, mean, inverseStd } = inputs as Record<string, TensorInfo>;
     return run(backend, "SemisegNormGradient", [dy!, x!, gamma!, beta!, mean!, inverseStd!], 3, options(attrs));
   });
-  register(RELU_GRAD, ({ inputs, backend }) => {
+  register(RELU_GRAD, ({ inputs, attrs, backend }) => {
     const { dy, y } = inputs as Record<string, TensorInfo>;
-    return run(backend, "SemisegReluGradient", [dy!, y!], 1)[0]!;
+    const floats = { slope: attrs?.["slope"] ?? 0 };
+    return run(backend, "SemisegReluGradient", [dy!, y!], 1, { floats })[0]!;
   });
 }
 
@@ -220,6 +285,7 @@ export function registerNativeKernels(): void {
   if (registered) return;
   registered = true;
   replaceConvolutions();
+  replaceElementwise();
   registerNorms();
   registerUpdates();
   registerSegmentationSums();

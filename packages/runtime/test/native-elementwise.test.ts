@@ -1,0 +1,175 @@
+import { initBackend } from "@semiseg/runtime";
+import * as tf from "@tensorflow/tfjs-core";
+import { beforeAll, describe, expect, it } from "vitest";
+import { broadcastPattern } from "../src/engine/native-kernels.js";
+
+beforeAll(async () => {
+  const { engine } = await initBackend({ prefer: "tensorflow" });
+  expect(engine).toBe("TensorFlow with SemiSeg operators");
+});
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+const values = (shape: readonly number[], seed: number): Float32Array =>
+  Float32Array.from(
+    { length: sizeOf(shape) },
+    (_, i) => Math.sin(i * 12.9898 + seed * 78.233) + 1.5 * Math.cos(i * 0.37),
+  );
+
+/** Index in `small` of element `i` of `full`, by the definition of broadcasting. */
+function smallIndex(full: readonly number[], small: readonly number[], i: number): number {
+  let [index, stride, rest] = [0, 1, i];
+  for (let axis = full.length - 1; axis >= 0; axis--) {
+    const at = rest % full[axis]!;
+    rest = Math.floor(rest / full[axis]!);
+    const n = small[axis - (full.length - small.length)] ?? 1;
+    if (n !== 1) index += at * stride;
+    stride *= n;
+  }
+  return index;
+}
+
+const OPERATIONS: readonly [string, (a: tf.Tensor, b: tf.Tensor) => tf.Tensor, (a: number, b: number) => number][] = [
+  ["add", tf.add, (a, b) => a + b],
+  ["sub", tf.sub, (a, b) => a - b],
+  ["mul", tf.mul, (a, b) => a * b],
+  ["div", tf.div, (a, b) => a / b],
+];
+
+const SHAPES: readonly (readonly [string, readonly number[], readonly number[], object | null])[] = [
+  ["the same shape", [3, 7, 11, 37], [3, 7, 11, 37], { mid: 1, inner: 8547 }],
+  ["a scalar", [9, 1000], [], { mid: 9000, inner: 1 }],
+  ["one value per row of 2", [4001, 2], [4001, 1], { mid: 2, inner: 1 }],
+  ["one value per row of 3", [5, 7, 123, 3], [5, 7, 123, 1], { mid: 3, inner: 1 }],
+  ["one value per row of 4", [2000, 4], [2000, 1], { mid: 4, inner: 1 }],
+  ["one value per long row", [3, 5000], [3, 1], { mid: 5000, inner: 1 }],
+  ["a vector of 3 channels", [2, 9, 10, 31, 3], [3], { mid: 5580, inner: 3 }],
+  ["a vector of 8 channels", [2, 8, 10, 32, 8], [8], { mid: 5120, inner: 8 }],
+  ["a vector of 21 channels", [2, 9, 13, 21], [1, 1, 1, 21], { mid: 234, inner: 21 }],
+  ["channels of each sample", [3, 4, 5, 18, 16], [3, 1, 1, 1, 16], { mid: 360, inner: 16 }],
+  ["one value per sample", [5, 9, 10, 11, 1], [5, 1, 1, 1, 1], { mid: 990, inner: 1 }],
+  ["two separate places", [6, 10, 10, 10], [6, 1, 10, 1], null],
+];
+
+describe("elementwise arithmetic", () => {
+  it.each(SHAPES)("finds how %s meets the full tensor", (_, full, small, pattern) => {
+    expect(broadcastPattern(full, small)).toEqual(pattern);
+  });
+
+  it("leaves shapes that do not broadcast to the full one to TensorFlow", () => {
+    expect(broadcastPattern([4, 5], [4])).toBeNull();
+    expect(broadcastPattern([5], [1, 5])).toBeNull();
+    expect(() => tf.add(tf.ones([100, 50]), tf.ones([100]))).toThrow();
+    // Each has an axis that the other lacks: neither is the full one.
+    expect(tf.add(tf.ones([100, 1]), tf.ones([1, 90])).shape).toEqual([100, 90]);
+  });
+
+  for (const [name, operation, definition] of OPERATIONS)
+    it.each(SHAPES)(`${name}: equals float32 arithmetic exactly, both ways round, with %s`, (_, full, small) => {
+      const [a, b] = [values(full, 1), values(small, 2)];
+      const [ta, tb] = [tf.tensor(a, [...full]), tf.tensor(b, [...small])];
+      const [there, back] = [operation(ta, tb).dataSync(), operation(tb, ta).dataSync()];
+      let wrong = 0;
+      for (let i = 0; i < a.length; i++) {
+        const other = b[smallIndex(full, small, i)]!;
+        if (there[i] !== Math.fround(definition(a[i]!, other))) wrong++;
+        if (back[i] !== Math.fround(definition(other, a[i]!))) wrong++;
+      }
+      expect(wrong).toBe(0);
+    });
+
+  it("keeps the result's shape when the smaller rank comes first", () => {
+    expect(tf.mul(tf.ones([8]), tf.ones([2, 600, 8])).shape).toEqual([2, 600, 8]);
+    expect(tf.mul(tf.ones([5000]), tf.ones([1, 5000])).shape).toEqual([1, 5000]);
+  });
+});
+
+describe("sums", () => {
+  const CASES: readonly (readonly [readonly number[], readonly number[]])[] = [
+    [[4, 9, 10, 31, 3], [4]],
+    [[300, 700], [1]],
+    [[300, 701], [0]],
+    [
+      [2, 9, 10, 31, 3],
+      [0, 1, 2, 3],
+    ],
+    [
+      [2, 9, 10, 32, 8],
+      [0, 1, 2, 3],
+    ],
+    [
+      [3, 5, 7, 100],
+      [2, 3],
+    ],
+    [
+      [3, 50, 70],
+      [0, 1, 2],
+    ],
+    [[6, 10, 200], [1]],
+  ];
+  it.each(CASES)("of %o over axes %o", (shape, axes) => {
+    const x = values(shape, 3);
+    const t = tf.tensor(x, [...shape]);
+    const kept = shape.map((n, axis) => (axes.includes(axis) ? 1 : n));
+    const [expected, sizes] = [new Float64Array(sizeOf(kept)), new Float64Array(sizeOf(kept))];
+    for (let i = 0; i < x.length; i++) {
+      const at = smallIndex(shape, kept, i);
+      expected[at]! += x[i]!;
+      sizes[at]! += Math.abs(x[i]!);
+    }
+    const kept1 = tf.sum(t, [...axes], true);
+    const dropped = tf.sum(t, [...axes]);
+    expect(kept1.shape).toEqual(kept);
+    expect(dropped.shape).toEqual(shape.filter((_, axis) => !axes.includes(axis)));
+    const got = dropped.dataSync();
+    expect(kept1.dataSync()).toEqual(got);
+    for (let i = 0; i < expected.length; i++)
+      expect(Math.abs(got[i]! - expected[i]!)).toBeLessThan(3e-7 * sizes[i]! + 1e-7);
+  });
+});
+
+describe("softmax", () => {
+  const softmax64 = (z: ArrayLike<number>): number[] => {
+    const most = Math.max(...Array.from(z));
+    const e = Array.from(z, (v) => Math.exp(v - most));
+    const total = e.reduce((a, b) => a + b, 0);
+    return e.map((v) => v / total);
+  };
+  it.each([
+    [3000, 2],
+    [3001, 3],
+    [700, 16],
+    [100, 64],
+    [90, 65],
+    [13, 1960],
+  ])("of %i rows of %i", (rows, channels) => {
+    const z = values([rows, channels], 4).map((v) => 12 * v);
+    const y = tf.softmax(tf.tensor2d(z, [rows, channels])).dataSync();
+    let worst = 0;
+    for (let r = 0; r < rows; r++) {
+      const expected = softmax64(z.subarray(r * channels, (r + 1) * channels));
+      for (let c = 0; c < channels; c++)
+        worst = Math.max(worst, Math.abs(y[r * channels + c]! - expected[c]!) / (expected[c]! + 1e-12));
+    }
+    // Rounding of z - max alone may be 4e-6 of exp's argument here.
+    expect(worst).toBeLessThan(6e-6);
+  });
+
+  it("gives nothing to a masked place, halves to a tie, and NaN where a logit is NaN", () => {
+    const z = new Float32Array(3000 * 3);
+    z.set([0, 0, Number.NEGATIVE_INFINITY, 5, Number.NaN, 1]);
+    const y = tf.softmax(tf.tensor2d(z, [3000, 3])).dataSync();
+    expect([y[0], y[1]]).toEqual([0.5, 0.5]);
+    expect(y[2]).toBeLessThan(1e-37);
+    expect(y[4]).toBeNaN();
+    const wide = tf
+      .softmax(
+        tf.tensor2d(
+          Float32Array.from({ length: 100 * 80 }, (_, i) => (i === 7 ? Number.NaN : 0)),
+          [100, 80],
+        ),
+      )
+      .dataSync();
+    expect(wide[7]).toBeNaN();
+    expect(wide[80]).toBeCloseTo(1 / 80, 7);
+  });
+});
