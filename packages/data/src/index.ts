@@ -7,6 +7,7 @@ export type * from "./datasets/dataset-config.js";
 export type { CaseFacts, DoctorReport, Finding, FindingCode, Severity } from "./doctor/doctor-report.js";
 export { doctorHtml } from "./doctor-html.js";
 export { doctorText } from "./doctor-text.js";
+export { encodeVolume, type WriteVolumeOptions } from "./encode-volume.js";
 export { type LabeledSubsetOptions, labeledSubset } from "./labeled-subset.js";
 export { drawMixBox, type MixBox, mixPatches } from "./mix-patches.js";
 export { openDataset } from "./open-dataset.js";
@@ -34,4 +35,4 @@ export {
   twoStreamSampler,
 } from "./two-stream-sampler.js";
 export * from "./types.js";
-export { type WriteVolumeOptions, writeVolume } from "./write-volume.js";
+export { writeVolume } from "./write-volume.js";

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type DataType, readVolume, type Volume, writeVolume } from "@semiseg/data";
+import { type DataType, encodeVolume, readVolume, type Volume, writeVolume } from "@semiseg/data";
 import { DataError, OptionError, ShapeError } from "@semiseg/errors";
 import { RandomSource } from "@semiseg/random";
 import { describe, expect, it } from "vitest";
@@ -142,5 +142,21 @@ describe("writeVolume", () => {
     await expect(writeVolume(path, volume("uint8", [40000]), { version: 1 })).rejects.toThrow(/up to 32767/);
     await writeVolume(path, volume("uint8", [40000]));
     expect((await readVolume(path)).meta.format).toBe("nifti2");
+  });
+});
+
+describe("encodeVolume", () => {
+  for (const name of ["a.nii", "a.nii.gz", "a.nrrd", "a.mha", "a.npy"])
+    it(`gives the bytes that writeVolume writes, and readVolume reads: ${name}`, async () => {
+      const original = volume("int16", [5, 4, 3]);
+      const path = join(folder, `encoded-${name}`);
+      await writeVolume(path, original);
+      const bytes = await encodeVolume(name, original);
+      expect(Buffer.from(bytes).equals(readFileSync(path))).toBe(true);
+      expect((await readVolume(bytes)).data).toEqual(original.data);
+    });
+
+  it("refuses an unknown extension", async () => {
+    await expect(encodeVolume("a.xyz", volume("int16", [2, 2, 2]))).rejects.toThrow(OptionError);
   });
 });

@@ -17,7 +17,9 @@ export function proxyTokens({ channels, random }: { channels: number; random: Ra
   const [norm, attentionNorm] = [layerNorm({ channels }), layerNorm({ channels })];
   return {
     ...moduleOf({ projection, norm, attentionNorm }),
-    apply: (feature) =>
-      attentionNorm.apply(norm.apply(projection.apply(reshape(feature, [feature.shape[0]!, -1, channels])))),
+    apply: (feature) => {
+      const rows = attentionNorm.apply(norm.apply(projection.apply(reshape(feature, [-1, channels]))));
+      return reshape(rows, [feature.shape[0]!, -1, channels]);
+    },
   };
 }

@@ -145,7 +145,33 @@ const cumulative =
     return scan(args.backend, x, { axis: positive, exclusive, reverse, operation });
   };
 
+/** Terms of one sum: each is a storage buffer beside the result's, and devices need allow no more than 8 of those. */
+const TERMS = 7;
+
+const addN: Fix = (args, stock) => {
+  const sumOf = (terms: readonly TensorInfo[]): TensorInfo =>
+    stock({ ...args, inputs: [...terms] as unknown as NamedTensorInfoMap });
+  let terms = Object.values(args.inputs) as TensorInfo[];
+  let own = new Set<TensorInfo>();
+  while (terms.length > TERMS) {
+    const sums: TensorInfo[] = [];
+    const made = new Set<TensorInfo>();
+    for (let i = 0; i < terms.length; i += TERMS) {
+      const part = terms.slice(i, i + TERMS);
+      const sum = part.length === 1 ? part[0]! : sumOf(part);
+      if (part.length > 1 || own.has(sum)) made.add(sum);
+      sums.push(sum);
+      if (part.length > 1) for (const term of part) if (own.has(term)) args.backend.disposeData(term.dataId);
+    }
+    [terms, own] = [sums, made];
+  }
+  const out = sumOf(terms);
+  for (const term of own) args.backend.disposeData(term.dataId);
+  return out;
+};
+
 const FIXES: Readonly<Record<string, Fix>> = {
+  AddN: addN,
   ...Object.fromEntries(BINARY.map((name) => [name, sameRank])),
   Select: select,
   PadV2: pad,

@@ -41,8 +41,12 @@ export function guardErrors(backend: WebGPUBackend): ErrorGuard {
   return {
     pending,
     flush: async () => {
-      // tfjs cannot submit an empty queue; whether it is empty is a private field.
-      if ((backend as unknown as { commandEncoder: unknown }).commandEncoder) backend.submitQueue();
+      // tfjs cannot submit an empty queue, nor one with an open pass; both are private to it.
+      const queue = backend as unknown as { readonly commandEncoder: unknown; endComputePassEncoder(): void };
+      if (queue.commandEncoder) {
+        queue.endComputePassEncoder();
+        backend.submitQueue();
+      }
       await device.queue.onSubmittedWorkDone();
       check();
     },

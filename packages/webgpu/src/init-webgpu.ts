@@ -74,9 +74,10 @@ export async function initWebgpu(options: InitWebgpuOptions = {}): Promise<Webgp
     throw new BackendError(
       "initWebgpu: no WebGPU adapter was found: install a Vulkan driver (on Linux: mesa-vulkan-drivers or the GPU vendor's) or update the browser",
     );
-  const { description, device: model, vendor } = adapter.info;
-  const name = [description || model || vendor || "unknown adapter"].join(" ");
-  const software = SOFTWARE.test(`${description} ${model} ${vendor}`);
+  const { description, device: model, vendor, architecture } = adapter.info;
+  // Browsers hide the model: the architecture is then all that tells a GPU from its imitation.
+  const name = description || model || [vendor, architecture].filter(Boolean).join(" ") || "unknown adapter";
+  const software = SOFTWARE.test(`${description} ${model} ${vendor} ${architecture}`);
   if (software && requireHardware)
     throw new BackendError(`initWebgpu: only a software adapter was found (${name}) and hardware was asked for`);
   const device = await adapter.requestDevice({

@@ -176,6 +176,13 @@ const CASES: readonly Case[] = [
       return tf.add(tf.mul(tf.div(tf.sub(x, mean), tf.sqrt(tf.add(variance, 1e-5))), gamma!), beta!);
     },
   },
+  ...[7, 9, 50, 57].map(
+    (count): Case => ({
+      name: `addN of ${count} tensors, more than a shader's storage buffers`,
+      inputs: Array.from({ length: count }, () => [2, 3, 1, 2, 5]),
+      f: (...xs) => tf.addN(xs),
+    }),
+  ),
   {
     name: "attention on tokens",
     inputs: [
@@ -219,6 +226,17 @@ describe("WebGPU equals the cpu backend within 2e-5 relative, values and gradien
 });
 
 describe("error guard", () => {
+  it("flushes work that nothing has read, its pass still open", async () => {
+    await tf.setBackend("webgpu");
+    const sum = tf.tidy(() => tf.add(values([2, 3]), 1));
+    await info.guard.flush();
+    await info.guard.flush();
+    await tf.setBackend("cpu");
+    const expected = Array.from(tf.tidy(() => tf.add(values([2, 3]), 1)).dataSync());
+    for (const [i, value] of Array.from(await sum.data()).entries()) expect(value).toBeCloseTo(expected[i]!, 5);
+    sum.dispose();
+  });
+
   it("turns a shader that does not validate into a BackendError at the next read", async () => {
     await tf.setBackend("webgpu");
     const backend = tf.backend() as unknown as { runWebGPUProgram: (...a: unknown[]) => tf.TensorInfo };

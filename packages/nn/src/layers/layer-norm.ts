@@ -23,8 +23,9 @@ export function layerNorm({ channels, epsilon = 1e-5 }: LayerNormOptions): Layer
       if (x.shape.at(-1) !== channels)
         throw new ShapeError(`layerNorm: x must have shape [..., ${channels}], received [${x.shape.join(", ")}]`);
       return tidy(() => {
-        const rows = reshape(x, [x.size / channels, 1, channels]);
-        return reshape(normalize(rows, weight, bias, { epsilon, groups: 1, relu: false }), x.shape);
+        const rows = x.rank === 2 ? x : reshape(x, [-1, channels]);
+        const y = normalize(rows, weight, bias, { epsilon, groups: 1, relu: false });
+        return x.rank === 2 ? y : reshape(y, x.shape);
       });
     },
   };

@@ -24,9 +24,11 @@ export function linear(options: LinearOptions): Layer & { readonly weight: Varia
     if (x.rank < 2 || x.shape.at(-1) !== inFeatures)
       throw new ShapeError(`linear: x must have shape [..., ${inFeatures}], received [${x.shape.join(", ")}]`);
     return tidy(() => {
-      const rows = reshape(x, [-1, inFeatures]) as Tensor2D;
+      // Engines run a reshape as an operation of its own: none where the shape is right already.
+      const rows = (x.rank === 2 ? x : reshape(x, [-1, inFeatures])) as Tensor2D;
       const y = matMul(rows, weight as unknown as Tensor2D, false, true);
-      return reshape(bias ? add(y, bias) : y, [...x.shape.slice(0, -1), outFeatures]);
+      const shifted = bias ? add(y, bias) : y;
+      return x.rank === 2 ? shifted : reshape(shifted, [...x.shape.slice(0, -1), outFeatures]);
     });
   };
   return { ...moduleOf({ weight, bias: bias ?? undefined }), weight, bias, apply };
