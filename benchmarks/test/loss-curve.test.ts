@@ -11,15 +11,27 @@ import { expect, it } from "vitest";
 
 const STEPS = 50;
 
+/** Moves every weight to the next float: the smallest change that rounding can make. */
+function perturb(variables: Iterable<tf.Variable>): void {
+  for (const variable of variables)
+    tf.tidy(() => {
+      const values = Float32Array.from(variable.dataSync());
+      const bits = new Int32Array(values.buffer);
+      for (let i = 0; i < bits.length; i++) if (values[i] !== 0) bits[i]! += 1;
+      variable.assign(tf.tensor(values, variable.shape));
+    });
+}
+
 /** Losses of a V-Net with 16 channels where its maps are 8 voxels wide, so that every kind of convolution is used. */
-async function losses(steps: number): Promise<number[]> {
+async function losses(steps: number, perturbed = false): Promise<number[]> {
   await initBackend({ prefer: "tensorflow", quiet: true });
   const network = vnet({ baseFilters: 8, normalization: "group", dropout: 0, seed: 5 });
   const random = new RandomStream(9);
   const image = random.normal([1, 16, 16, 16, 1]);
   const labels = tf.tidy(() => tf.cast(tf.greater(tf.squeeze(image, [4]), 0.5), "int32"));
   const named = new Map([...network.named].filter(([, variable]) => variable.trainable));
-  const optimizer = sgd({ learningRate: 0.003 });
+  if (perturbed) perturb(named.values());
+  const optimizer = sgd({ learningRate: 0.01 });
   const curve: number[] = [];
   for (let step = 0; step < steps; step++) {
     const { value, gradients } = variableGradients(
@@ -39,12 +51,14 @@ async function losses(steps: number): Promise<number[]> {
 
 const target = process.env["SEMISEG_TEST_LOSSES"];
 
-it("50 steps with our kernels: the same twice bit for bit, and within 1e-3 of TensorFlow's own kernels", async () => {
-  const curve = await losses(STEPS);
+// What rounding may do to a curve is measured, not guessed: TensorFlow's own kernels once more, every weight moved by one
+// unit in the last place at the start. Training spreads either difference alike.
+it("50 steps with our kernels: the same twice bit for bit, and as near to TensorFlow's own kernels as one rounding of the weights", async () => {
   if (target) {
-    writeFileSync(target, JSON.stringify(curve));
+    writeFileSync(target, JSON.stringify({ plain: await losses(STEPS), moved: await losses(STEPS, true) }));
     return;
   }
+  const curve = await losses(STEPS);
   expect(await losses(10)).toEqual(curve.slice(0, 10));
   const folder = mkdtempSync(join(tmpdir(), "semiseg-losses-"));
   try {
@@ -53,11 +67,12 @@ it("50 steps with our kernels: the same twice bit for bit, and within 1e-3 of Te
       env: { ...process.env, SEMISEG_NATIVE_OPS: "off", SEMISEG_TEST_LOSSES: file },
       stdio: "pipe",
     });
-    const plain = JSON.parse(readFileSync(file, "utf8")) as number[];
+    const { plain, moved } = JSON.parse(readFileSync(file, "utf8")) as Record<"plain" | "moved", number[]>;
     expect(plain).toHaveLength(STEPS);
-    // Each starts from the same weights: one rounding at first, which training spreads.
+    const most = (other: readonly number[]): number => Math.max(...other.map((x, step) => Math.abs(x - plain[step]!)));
     expect(Math.abs(curve[0]! - plain[0]!)).toBeLessThan(2e-6);
-    expect(Math.max(...curve.map((loss, step) => Math.abs(loss - plain[step]!)))).toBeLessThan(1e-3);
+    console.log(`largest difference: our kernels ${most(curve)}, weights moved by one rounding ${most(moved)}`);
+    expect(most(curve)).toBeLessThan(4 * most(moved));
     expect(curve.at(-1)!).toBeLessThan(0.9 * curve[0]!);
   } finally {
     rmSync(folder, { recursive: true, force: true });
