@@ -45,8 +45,9 @@ export const bounds = {
   },
   caml: {
     factor: 1.25,
-    of: "two supervised steps + the attention's FLOPs at the matmul rate",
-    seconds: (t, shape, gflops) => 2 * t["supervised step"] + attentionGflop(shape) / gflops,
+    of: "supervised steps of its two networks (transposed and trilinear decoder) + the attention's FLOPs at the matmul rate",
+    seconds: (t, shape, gflops) =>
+      t["supervised step"] + t["supervised step, trilinear decoder"] + attentionGflop(shape) / gflops,
   },
   ducisc: {
     factor: 1.15,
@@ -61,6 +62,7 @@ export const shares = {
   caml: (t) => ({
     attention: t.step - t["step without attention"],
     correlation: t.step - t["step without correlation"],
+    "trilinear decoder": t["supervised step, trilinear decoder"] - t["supervised step"],
   }),
   ducisc: (t) => ({ prototypes: t.step - t["step without prototypes"] }),
 };

@@ -1,9 +1,11 @@
+import { FUSED_CORRELATION_ROWS, hasKernel } from "@semiseg/kernels";
 import {
   add,
   addN,
   concat,
   customGrad,
   div,
+  engine,
   log,
   matMul,
   mul,
@@ -33,6 +35,15 @@ export interface CorrelationLossArguments {
 
 /** Loss and gradients of a few rows: `[sum, dV, dA]`, not yet divided by the number of rows. */
 function ofBlock(qV: Tensor2D, qA: Tensor2D, memory: Tensor2D, detachTarget: boolean): Tensor[] {
+  if (hasKernel(FUSED_CORRELATION_ROWS)) {
+    const inputs = { zV: matMul(qV, memory, false, true), zA: matMul(qA, memory, false, true) };
+    const [rows, gV, gA] = engine().runKernel(FUSED_CORRELATION_ROWS, inputs) as unknown as [
+      Tensor,
+      Tensor2D,
+      Tensor2D,
+    ];
+    return [sum(rows), matMul(gV, memory), detachTarget ? zerosLike(qA) : matMul(gA, memory)];
+  }
   const v = softmax(matMul(qV, memory, false, true));
   const a = softmax(matMul(qA, memory, false, true));
   const shifted = add(v, 1e-8);

@@ -45,6 +45,13 @@ export const FUSED_ADAMW = "SemisegFusedAdamw";
 export const FUSED_EMA = "SemisegFusedEma";
 
 /**
+ * Cross-entropy between the softmaxes v, a of the rows of two matrices.
+ * inputs { zV: [R, M], zA: [R, M] } -> [rows: [R], gV: [R, M], gA: [R, M]]: sum_j a_j ln(v_j + 1e-8) of each row, and the
+ * gradients of its negative in zV and zA.
+ */
+export const FUSED_CORRELATION_ROWS = "SemisegFusedCorrelationRows";
+
+/**
  * Softmax cross-entropy and soft Dice sums in one pass over the voxels.
  * inputs { logits: [N,...S,C], labels: int32 [N,...S] } -> [crossEntropySum: [], intersection: [C], squares: [C], sums: [C], counts: [C]]
  * with p = softmax(logits): intersection_c = sum p_c y_c, squares_c = sum p_c^2, sums_c = sum p_c, counts_c = sum y_c.

@@ -71,6 +71,25 @@ export class RandomSource {
     return result;
   }
 
+  /** Fills `out` with uniform 32-bit integers: the same as as many calls of `bits`, several times faster. */
+  fillBits(out: Uint32Array): Uint32Array {
+    // In local variables: a typed array's elements are written to memory at every step.
+    let [a, b, c, d] = this.#words as unknown as [number, number, number, number];
+    for (let i = 0; i < out.length; i++) {
+      const x = Math.imul(b, 5);
+      out[i] = Math.imul((x << 7) | (x >>> 25), 9);
+      const t = b << 9;
+      c ^= a;
+      d ^= b;
+      b ^= c;
+      a ^= d;
+      c ^= t;
+      d = (d << 11) | (d >>> 21);
+    }
+    this.#words.set([a, b, c, d]);
+    return out;
+  }
+
   /** One number in [0, 1). */
   next(): number {
     return (this.bits() >>> 8) / 0x1000000;

@@ -11,6 +11,10 @@ describe("RandomSource", () => {
 
   it("keeps its numbers across versions", () => {
     const source = new RandomSource(1337);
+    const [one, many] = [new RandomSource(7), new RandomSource(7)];
+    const filled = [...many.fillBits(new Uint32Array(40)), many.bits()];
+    expect(filled).toEqual(Array.from({ length: 41 }, () => one.bits()));
+    expect(many.state).toEqual(one.state);
     expect([source.bits(), source.bits(), source.bits()]).toMatchInlineSnapshot(`
       [
         1725742096,

@@ -53,6 +53,10 @@ struct Kernels {
                 float rate, float beta1, float beta2, float epsilon, float decay, float correction1, float correction2,
                 float* new_variable, float* new_first, float* new_second);
   void (*ema)(const float* target, const float* source, int64_t count, float decay, float* out);
+  // Cross-entropy -sum_j a_j ln(v_j + 1e-8) of the softmaxes v, a of rows [begin, end) of two [rows, channels] matrices,
+  // as sum_j a_j ln(v_j + 1e-8) in loss[row], and the gradients of the cross-entropy in both matrices.
+  void (*correlation_rows)(const float* zv, const float* za, int64_t begin, int64_t end, int64_t channels, float* loss,
+                           float* gv, float* ga);
   // Sums over [begin, end) voxels into sums[1 + 4 * channels]: cross-entropy, then per class p*y, p*p, p, y.
   void (*segmentation_sums)(const float* logits, const int32_t* labels, int64_t begin, int64_t end, int64_t channels,
                             double* sums);

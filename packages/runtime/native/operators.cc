@@ -324,6 +324,23 @@ class Ema : public OpKernel {
   int64_t count_;
 };
 
+class CorrelationRows : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext* c) override {
+    const Tensor& zv = c->input(0);
+    OP_REQUIRES(c, zv.dims() == 2 && zv.shape() == c->input(1).shape(), absl::InvalidArgumentError("SemisegCorrelationRows: shapes"));
+    const int64_t rows = zv.dim_size(0), channels = zv.dim_size(1);
+    Tensor *loss, *gv, *ga;
+    OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({rows}), &loss));
+    OP_REQUIRES_OK(c, c->allocate_output(1, zv.shape(), &gv));
+    OP_REQUIRES_OK(c, c->allocate_output(2, zv.shape(), &ga));
+    const float *v = in(c, 0), *a = in(c, 1);
+    float *out = data(loss), *dv = data(gv), *da = data(ga);
+    threads_of(c)(rows, 16 * channels, [&](int64_t b, int64_t e) { kernels().correlation_rows(v, a, b, e, channels, out, dv, da); });
+  }
+};
+
 constexpr int64_t kSumParts = 16;
 constexpr int64_t kMostClasses = 64;
 
@@ -415,6 +432,9 @@ SEMISEG_KERNEL("SemisegAdamW", AdamW);
 REGISTER_OP("SemisegEma").Input("inputs: total * float").Output("outputs: results * float")
     .Attr("total: int >= 1").Attr("results: int >= 1").Attr("count: int").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegEma", Ema);
+REGISTER_OP("SemisegCorrelationRows").Input("zv: float").Input("za: float").Output("loss: float").Output("gv: float").Output("ga: float")
+    .SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegCorrelationRows", CorrelationRows);
 REGISTER_OP("SemisegSegmentationSums").Input("logits: float").Input("labels: int32")
     .Output("cross_entropy: float").Output("intersection: float").Output("squares: float").Output("sums: float").Output("counts: float")
     .SetShapeFn(unknown_shapes);

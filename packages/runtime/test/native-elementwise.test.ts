@@ -1,3 +1,4 @@
+import { FUSED_CORRELATION_ROWS } from "@semiseg/kernels";
 import { initBackend } from "@semiseg/runtime";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -171,5 +172,41 @@ describe("softmax", () => {
       .dataSync();
     expect(wide[7]).toBeNaN();
     expect(wide[80]).toBeCloseTo(1 / 80, 7);
+  });
+});
+
+describe("correlation rows", () => {
+  it.each([
+    [9, 5, 3],
+    [40, 530, 25],
+    [3, 1000, 60],
+  ])("of %i by %i logits up to %i: losses and gradients equal the definition in float64", (rows, columns, size) => {
+    const [zV, zA] = [5, 6].map((seed) => values([rows, columns], seed).map((v) => (size / 2.5) * v)) as [
+      Float32Array,
+      Float32Array,
+    ];
+    const inputs = { zV: tf.tensor2d(zV, [rows, columns]), zA: tf.tensor2d(zA, [rows, columns]) };
+    const out = tf.engine().runKernel(FUSED_CORRELATION_ROWS, inputs) as unknown as tf.Tensor[];
+    const [loss, gV, gA] = out.map((t) => t.dataSync()) as [Float32Array, Float32Array, Float32Array];
+    const softmax = (z: Float32Array): number[] => {
+      const most = Math.max(...z);
+      const e = Array.from(z, (x) => Math.exp(x - most));
+      const total = e.reduce((p, q) => p + q, 0);
+      return e.map((x) => x / total);
+    };
+    let worst = 0;
+    for (let r = 0; r < rows; r++) {
+      const [v, a] = [zV, zA].map((z) => softmax(z.subarray(r * columns, (r + 1) * columns))) as [number[], number[]];
+      const entropy = a.reduce((sum, own, j) => sum + own * Math.log(v[j]! + 1e-8), 0);
+      const shares = a.reduce((sum, own, j) => sum + (own * v[j]!) / (v[j]! + 1e-8), 0);
+      expect(Math.abs(loss[r]! - entropy)).toBeLessThan(2e-5 * Math.max(1, Math.abs(entropy)));
+      for (let j = 0; j < columns; j++) {
+        const s = v[j]! + 1e-8;
+        worst = Math.max(worst, Math.abs(gV[r * columns + j]! - v[j]! * (shares - a[j]! / s)));
+        worst = Math.max(worst, Math.abs(gA[r * columns + j]! - a[j]! * (entropy - Math.log(s))));
+      }
+    }
+    // Logits of up to 60 in float32: exp alone may be off by 4e-6.
+    expect(worst).toBeLessThan(5e-5);
   });
 });

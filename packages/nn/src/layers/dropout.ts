@@ -18,10 +18,10 @@ const LEVELS = 0x10000;
 export function keepMask(n: number, rate: number, random: RandomStream): Uint8Array {
   const threshold = Math.round(rate * LEVELS);
   const mask = new Uint8Array(n);
-  for (let i = 0; i < n; i += 2) {
-    const bits = random.bits();
-    mask[i] = (bits & 0xffff) >= threshold ? 1 : 0;
-    if (i + 1 < n) mask[i + 1] = bits >>> 16 >= threshold ? 1 : 0;
+  const words = random.fillBits(new Uint32Array(Math.ceil(n / 2)));
+  for (let i = 0; i < n; i++) {
+    const bits = words[i >> 1]!;
+    mask[i] = (i & 1 ? bits >>> 16 : bits & 0xffff) >= threshold ? 1 : 0;
   }
   return mask;
 }

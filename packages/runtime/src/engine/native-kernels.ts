@@ -1,5 +1,6 @@
 import {
   FUSED_ADAMW,
+  FUSED_CORRELATION_ROWS,
   FUSED_EMA,
   FUSED_NORM,
   FUSED_NORM_GRAD,
@@ -262,7 +263,11 @@ function registerUpdates(): void {
   register(FUSED_EMA, (args) => update(args, "SemisegEma", ["target", "source"], 1, [args.attrs["decay"] as number]));
 }
 
-function registerSegmentationSums(): void {
+function registerLossSums(): void {
+  register(FUSED_CORRELATION_ROWS, ({ inputs, backend }) => {
+    const { zV, zA } = inputs as Record<string, TensorInfo>;
+    return run(backend, "SemisegCorrelationRows", [zV!, zA!], 3);
+  });
   register(FUSED_SEGMENTATION_SUMS, ({ inputs, backend }) => {
     const { logits, labels } = inputs as Record<string, TensorInfo>;
     return run(backend, "SemisegSegmentationSums", [logits!, labels!], 5);
@@ -288,5 +293,5 @@ export function registerNativeKernels(): void {
   replaceElementwise();
   registerNorms();
   registerUpdates();
-  registerSegmentationSums();
+  registerLossSums();
 }
