@@ -38,6 +38,16 @@ describe("WebAssembly", () => {
     expect(sums[3]).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it("has room for volumes of every size", async () => {
+    const { distancePass } = await import("../src/surface/distance-kernel.js");
+    // Steps of a few bytes, so that the last array ends near every place in a page of memory.
+    for (let w = 1000; w < 1400; w++) {
+      const seeds = new Uint8Array(33 * w).fill(1, 0, 5);
+      for (const voxels of [undefined, Int32Array.from({ length: 7 }, (_, i) => i)])
+        expect(distancePass(seeds, [1, 33, w], [1, 1, 1], voxels)).not.toBeNull();
+    }
+  });
+
   it("is in use where the runtime has it and the volume is worth it", async () => {
     const { distancePass } = await import("../src/surface/distance-kernel.js");
     expect(distancePass(noise(0.5), [29, 37, 43], [1, 1, 1])).not.toBeNull();

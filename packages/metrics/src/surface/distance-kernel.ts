@@ -47,14 +47,28 @@ const PAGE = 65536;
 /** Below this many voxels the start of an instance costs more than it saves. */
 const WORTH = 1 << 15;
 
-let compiled: object | null | undefined;
+/** The kernel's own memory, that its stack and constants start with. */
+const OWN_PAGES = 2;
+
+interface Compiled {
+  readonly module: object;
+  /** First byte after the kernel's stack and constants. */
+  readonly heapBase: number;
+}
+
+let compiled: Compiled | null | undefined;
 
 /** The compiled kernel; null where the runtime has no WebAssembly SIMD or does not compile on this thread. */
-function moduleOf(): object | null {
+function kernelOf(): Compiled | null {
   if (compiled !== undefined) return compiled;
   compiled = null;
   try {
-    if (wasm) compiled = new wasm.Module(Uint8Array.from(atob(DISTANCE), (c) => c.charCodeAt(0)));
+    if (wasm) {
+      const module = new wasm.Module(Uint8Array.from(atob(DISTANCE), (c) => c.charCodeAt(0)));
+      const memory = new wasm.Memory({ initial: OWN_PAGES, maximum: OWN_PAGES });
+      const { exports } = new wasm.Instance(module, { env: { memory } });
+      compiled = { module, heapBase: (exports as Exports).__heap_base.value };
+    }
   } catch {
     // The same in JavaScript, at half the speed: see squared-distances.ts.
   }
@@ -85,8 +99,8 @@ export function distancePass(
   spacing: readonly number[],
   voxels?: Int32Array,
 ): DistancePass | null {
-  const module = seeds.length >= WORTH && d < 65535 ? moduleOf() : null;
-  if (!module || !wasm) return null;
+  const own = seeds.length >= WORTH && d < 65535 ? kernelOf() : null;
+  if (!own || !wasm) return null;
   const plane = h * w;
   const count = voxels?.length ?? 0;
   const line = (n: number): number => 36 * n + 8;
@@ -102,17 +116,16 @@ export function distancePass(
     2 * plane,
     d * plane,
   ];
-  const total = sizes.reduce((sum, bytes) => sum + bytes + 16, PAGE);
-  if (total > 65535 * PAGE) return null;
-  const pages = Math.ceil(total / PAGE);
-  const memory = new wasm.Memory({ initial: pages, maximum: pages });
-  const kernel = new wasm.Instance(module, { env: { memory } }).exports as Exports;
-  let end = kernel.__heap_base.value;
+  let end = own.heapBase;
   const places = sizes.map((bytes) => {
-    const at = (end + 15) & ~15;
+    const at = Math.ceil(end / 16) * 16;
     end = at + bytes;
-    return at >>> 0;
+    return at;
   });
+  const pages = Math.max(OWN_PAGES, Math.ceil(end / PAGE));
+  if (pages > 65535) return null;
+  const memory = new wasm.Memory({ initial: pages, maximum: pages });
+  const kernel = new wasm.Instance(own.module, { env: { memory } }).exports as Exports;
   const [squared, columns, lineH, lineW, out, row, at, before, after, flags] = places as [
     number,
     number,
