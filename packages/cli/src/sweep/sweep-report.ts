@@ -11,8 +11,8 @@ import { pairedPlot } from "./paired-plot.js";
 import { publishedCards, readPublished } from "./published.js";
 
 const style = `:root{color-scheme:light dark;--line:#8884;--dim:#888}body{font:15px/1.5 system-ui,sans-serif;max-width:1160px;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid var(--line)}.scroll{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.6rem 0}
-th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}th:first-child,td:first-child{text-align:left}.note{color:var(--dim)}
+h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid var(--line)}.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.84rem;font-variant-numeric:tabular-nums;margin:.6rem 0}
+th,td{padding:.2rem .45rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}th:first-child,td:first-child{text-align:left}.note{color:var(--dim)}
 .grid-of{display:flex;flex-wrap:wrap;gap:1rem}.chart{margin:0;width:540px;max-width:100%}.chart.square{width:368px}.chart.wide{width:760px}h3{font-size:1rem;margin:1.4rem 0 .2rem}.chart svg{width:100%;font:11px system-ui,sans-serif}.chart text{fill:currentColor}.chart .title{font-size:13px;font-weight:600}
 .chart .grid{stroke:var(--line)}.chart .box{fill:#2563eb55;stroke:#2563eb}.chart .dot{fill:#d97706aa}figcaption span{margin-right:1rem;font-size:.85rem}figcaption i{display:inline-block;width:.8em;height:.8em;margin-right:.3em;border-radius:2px}`;
 
@@ -177,7 +177,7 @@ ${table(own)}
 <div class="grid-of">${boxPlot("Dice per test case (mean over seeds)", values("dice"))}${boxPlot("HD95 per test case, mm", values("hd95"))}
 ${boxPlot(`Dice minus ${expanded.baseline}, per case`, differences("dice"), { zero: true })}${boxPlot(`HD95 minus ${expanded.baseline}, per case, mm`, differences("hd95"), { zero: true })}
 ${lineChart({ title: "Loss (mean over seeds)", series: loss })}${lineChart({ title: "Validation Dice (mean over seeds)", series: validation, dots: true })}
-${lineChart({ title: "Precision of labels given to unlabelled cases (teacher's, or else student's)", series: shareOf("precision"), dots: true })}${lineChart({ title: "Recall of labels given to unlabelled cases", series: shareOf("recall"), dots: true })}
+${lineChart({ title: "Precision of labels given to unlabelled cases", series: shareOf("precision"), dots: true })}${lineChart({ title: "Recall of labels given to unlabelled cases", series: shareOf("recall"), dots: true })}
 ${last
   .filter((row) => row !== base)
   .map((row) =>
@@ -194,7 +194,7 @@ ${auditTable(expanded, labeled)}`;
   const cases = rows[0]?.cases.length ?? 0;
   return `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${escapeHtml(expanded.file)}</title><style>${style}</style>
 <h1>${escapeHtml(expanded.file.split("/").at(-1)!)}</h1>
-<p class="note">${cases} test cases; mean over foreground classes, then over cases; ± is the standard deviation over seeds. p: two-sided Wilcoxon signed-rank test over cases (each averaged over seeds) against <b>${escapeHtml(expanded.baseline)}</b>, Holm-corrected over the rows; n.s.: p of 0.05 or more. Weights are the last step's, or those best on the validation cases; the test cases were never used to choose. <b>Bold</b>: best of its rows and significantly so, with at least 3 seeds each. Curves are means over seeds; smoothed to 400 points. ↑ higher is better, ↓ lower.</p>
+<p class="note">${cases} test cases; mean over foreground classes, then over cases; ± is the standard deviation over seeds. p: two-sided Wilcoxon signed-rank test over cases (each averaged over seeds) against <b>${escapeHtml(expanded.baseline)}</b>, Holm-corrected over the rows; n.s.: p of 0.05 or more. Weights are the last step's, or those best on the validation cases; the test cases were never used to choose. <b>Bold</b>: best of its rows and significantly so, with at least 3 seeds each. Curves are means over seeds; smoothed to 400 points. Labels given to unlabelled cases are the teacher's, or else the student's, measured against hidden ones that training never sees. ↑ higher is better, ↓ lower.</p>
 ${sections.join("\n")}
 ${publishedSection(expanded, rows)}</html>
 `;
