@@ -3,11 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { exitCodes, main } from "../src/index.js";
+import { exitCodes } from "../src/index.js";
 import { expandSweep } from "../src/sweep/expand-sweep.js";
 import { kubernetesManifest } from "../src/sweep/kubernetes-manifest.js";
 import { coreShare } from "../src/sweep/run-local.js";
 import { arrayOf, slurmScript } from "../src/sweep/run-slurm.js";
+import { semiseg } from "./helpers/semiseg.js";
 
 let folder = "";
 const file = (name: string, text: string): string => {
@@ -15,18 +16,6 @@ const file = (name: string, text: string): string => {
   writeFileSync(path, text);
   return path;
 };
-async function semiseg(...args: string[]): Promise<{ code: number; out: string; error: string }> {
-  const streams = { out: "", error: "" };
-  const code = await main(args, {
-    out: (text) => {
-      streams.out += text;
-    },
-    error: (text) => {
-      streams.error += text;
-    },
-  });
-  return { code, ...streams };
-}
 const sweepText = (more = ""): string => `base: base.yaml
 out: ${join(folder, "sweep")}
 variants:

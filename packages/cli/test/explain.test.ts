@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { exitCodes, main } from "../src/index.js";
+import { exitCodes } from "../src/index.js";
+import { semiseg } from "./helpers/semiseg.js";
 
 let folder = "";
 let config = "";
@@ -30,19 +31,6 @@ run: unused
   );
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-async function semiseg(...args: string[]): Promise<{ code: number; out: string; error: string }> {
-  const streams = { out: "", error: "" };
-  const code = await main(args, {
-    out: (text) => {
-      streams.out += text;
-    },
-    error: (text) => {
-      streams.error += text;
-    },
-  });
-  return { code, ...streams };
-}
 
 describe("semiseg explain", () => {
   it("tells parts, weights over time and what every term reads, found by running it", async () => {

@@ -2,26 +2,14 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { exitCodes, main } from "../src/index.js";
+import { exitCodes } from "../src/index.js";
+import { semiseg } from "./helpers/semiseg.js";
 
 let folder = "";
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "semiseg-cli-"));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-async function semiseg(...args: string[]): Promise<{ code: number; out: string; error: string }> {
-  const streams = { out: "", error: "" };
-  const code = await main(args, {
-    out: (text) => {
-      streams.out += text;
-    },
-    error: (text) => {
-      streams.error += text;
-    },
-  });
-  return { code, ...streams };
-}
 
 describe("semiseg", () => {
   it("lists its commands", async () => {

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { readVolume } from "@semiseg/data";
 import { readJsonLines } from "@semiseg/training";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { exitCodes, main } from "../src/index.js";
+import { exitCodes } from "../src/index.js";
+import { semiseg } from "./helpers/semiseg.js";
 
 let folder = "";
 let config = "";
@@ -30,19 +31,6 @@ engine: cpu
   );
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-async function semiseg(...args: string[]): Promise<{ code: number; out: string; error: string }> {
-  const streams = { out: "", error: "" };
-  const code = await main(args, {
-    out: (text) => {
-      streams.out += text;
-    },
-    error: (text) => {
-      streams.error += text;
-    },
-  });
-  return { code, ...streams };
-}
 
 describe("semiseg train, evaluate and predict", () => {
   it("train into a run folder with everything in it and test metrics of student and teacher, last and best", async () => {

@@ -9,7 +9,8 @@ import { RandomStream } from "@semiseg/nn";
 import { supervisedTerm } from "@semiseg/presets";
 import { initBackend } from "@semiseg/runtime";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { exitCodes, main } from "../src/index.js";
+import { exitCodes } from "../src/index.js";
+import { semiseg } from "./helpers/semiseg.js";
 
 let folder = "";
 beforeAll(async () => {
@@ -33,16 +34,8 @@ run: ${run}
 engine: cpu
 `,
   );
-  const streams = { out: "", error: "" };
-  const code = await main(["train", "--config", config, "--json"], {
-    out: (text) => {
-      streams.out += text;
-    },
-    error: (text) => {
-      streams.error += text;
-    },
-  });
-  return { code, error: streams.error.trim(), run };
+  const { code, error } = await semiseg("train", "--config", config, "--json");
+  return { code, error: error.trim(), run };
 }
 
 interface Wrong {

@@ -2,12 +2,8 @@ import type { Network } from "@semiseg/nn";
 import type { EvaluationCases } from "../evaluation/evaluation-cases.js";
 import { predictCase } from "../evaluation/predict-case.js";
 import type { InferenceOptions } from "../inference/predict-volume.js";
+import { meanOfKnown } from "./mean-of-known.js";
 import type { PseudoLabelRecord } from "./run-log.js";
-
-const mean = (values: readonly number[]): number => {
-  const known = values.filter((value) => !Number.isNaN(value));
-  return known.length > 0 ? known.reduce((sum, value) => sum + value, 0) / known.length : Number.NaN;
-};
 
 /**
  * How far the labels that student and teacher give to unlabelled training cases can be trusted, where the data set has
@@ -54,7 +50,9 @@ export async function measurePseudoLabels(
     Object.fromEntries(
       [...counts].map(([name, count]) => [
         name,
-        mean(Array.from(count.right, (right, c) => (count[of][c]! > 0 ? right / count[of][c]! : Number.NaN)).slice(1)),
+        meanOfKnown(
+          Array.from(count.right, (right, c) => (count[of][c]! > 0 ? right / count[of][c]! : Number.NaN)).slice(1),
+        ),
       ]),
     );
   return {

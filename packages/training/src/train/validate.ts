@@ -2,6 +2,7 @@ import type { Network } from "@semiseg/nn";
 import type { EvaluationCases } from "../evaluation/evaluation-cases.js";
 import { predictCase } from "../evaluation/predict-case.js";
 import type { InferenceOptions } from "../inference/predict-volume.js";
+import { meanOfKnown } from "./mean-of-known.js";
 import type { ValidationRecord } from "./run-log.js";
 
 /** Dice of every class of a case; NaN for a class that neither has. */
@@ -16,11 +17,6 @@ export function diceByClass(truth: Uint8Array, predicted: Uint8Array, numClasses
   }
   return Array.from(both, (overlap, c) => (sizes[c]! > 0 ? (2 * overlap) / sizes[c]! : Number.NaN));
 }
-
-const mean = (values: readonly number[]): number => {
-  const known = values.filter((value) => !Number.isNaN(value));
-  return known.length > 0 ? known.reduce((sum, value) => sum + value, 0) / known.length : Number.NaN;
-};
 
 /**
  * Dice on the validation cases in the geometry of their files, per network: mean over cases per foreground class, then
@@ -47,12 +43,12 @@ export async function validate(
   const perClass = Object.fromEntries(
     Object.entries(found).map(([name, rows]) => [
       name,
-      Array.from({ length: classes - 1 }, (_, c) => mean(rows.map((row) => row[c + 1]!))),
+      Array.from({ length: classes - 1 }, (_, c) => meanOfKnown(rows.map((row) => row[c + 1]!))),
     ]),
   );
   return {
     step,
-    dice: Object.fromEntries(Object.entries(perClass).map(([name, values]) => [name, mean(values)])),
+    dice: Object.fromEntries(Object.entries(perClass).map(([name, values]) => [name, meanOfKnown(values)])),
     perClass,
     cases: ids.length,
     seconds: (performance.now() - start) / 1000,
