@@ -191,6 +191,21 @@ class BinaryOperation : public OpKernel {
   int64_t operation_, mid_, inner_;
 };
 
+// The same numbers under another shape. TensorFlow's own wants the shape as a tensor, made anew for every call.
+class Reshape : public OpKernel {
+ public:
+  explicit Reshape(OpKernelConstruction* c) : OpKernel(c) { OP_REQUIRES_OK(c, c->GetAttr("shape", &shape_)); }
+  void Compute(OpKernelContext* c) override {
+    Tensor out;
+    OP_REQUIRES(c, out.CopyFrom(c->input(0), TensorShape(absl::Span<const int64_t>(shape_.data(), shape_.size()))),
+                absl::InvalidArgumentError("SemisegReshape: sizes"));
+    c->set_output(0, out);
+  }
+
+ private:
+  std::vector<int64_t> shape_;
+};
+
 class Softmax : public OpKernel {
  public:
   using OpKernel::OpKernel;
@@ -418,6 +433,8 @@ SEMISEG_KERNEL("SemisegReluGradient", ReluGradient);
 REGISTER_OP("SemisegBinary").Input("full: float").Input("small: float").Output("y: float")
     .Attr("operation: int").Attr("mid: int").Attr("inner: int").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegBinary", BinaryOperation);
+REGISTER_OP("SemisegReshape").Input("x: float").Output("y: float").Attr("shape: list(int)").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegReshape", Reshape);
 REGISTER_OP("SemisegSoftmax").Input("x: float").Output("y: float").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegSoftmax", Softmax);
 REGISTER_OP("SemisegSum").Input("x: float").Output("y: float").Attr("rows: bool").Attr("shape: list(int)").SetShapeFn(unknown_shapes);

@@ -84,6 +84,30 @@ describe("elementwise arithmetic", () => {
   });
 });
 
+describe("reshape", () => {
+  it("keeps the numbers, to and from a scalar, of any type and with nothing in it", () => {
+    const x = values([6, 4], 1);
+    const t = tf.tensor(x, [6, 4]);
+    for (const shape of [[24], [2, 3, 4], [1, 24, 1], [3, -1]]) {
+      const y = tf.reshape(t, shape);
+      expect(y.size).toBe(24);
+      expect(y.dataSync()).toEqual(x);
+    }
+    expect(tf.reshape(tf.scalar(3), [1, 1]).arraySync()).toEqual([[3]]);
+    expect(tf.reshape(tf.tensor1d([3]), []).dataSync()[0]).toBe(3);
+    expect(tf.reshape(tf.tensor1d([1, 2], "int32"), [2, 1]).dtype).toBe("int32");
+    expect(tf.reshape(tf.zeros([0, 3]), [3, 0]).shape).toEqual([3, 0]);
+    expect(() => tf.reshape(t, [5, 5])).toThrow();
+  });
+
+  it("outlives what it was made of", () => {
+    const t = tf.tensor(values([6, 4], 1), [6, 4]);
+    const y = tf.reshape(t, [24]);
+    t.dispose();
+    expect(y.dataSync()).toEqual(values([6, 4], 1));
+  });
+});
+
 describe("sums", () => {
   const CASES: readonly (readonly [readonly number[], readonly number[]])[] = [
     [[4, 9, 10, 31, 3], [4]],
@@ -106,6 +130,9 @@ describe("sums", () => {
       [0, 1, 2],
     ],
     [[6, 10, 200], [1]],
+    [[5, 3], [0]],
+    [[5, 3], [1]],
+    [[7], [0]],
   ];
   it.each(CASES)("of %o over axes %o", (shape, axes) => {
     const x = values(shape, 3);

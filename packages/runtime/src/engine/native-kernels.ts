@@ -181,6 +181,14 @@ function replaceElementwise(): void {
       const ints = { operation: swap ? swapped : forward, ...pattern };
       return run(backend, "SemisegBinary", [full, small], 1, { ints })[0]!;
     });
+  // Attributes in place of the tensors of shapes and axes that the stock kernels make for each call.
+  replace("Reshape", ({ inputs, attrs, backend }) => {
+    const { x } = inputs as Record<"x", TensorInfo>;
+    if (!float(x) || sizeOf(x.shape) === 0) return null;
+    const shape = util.inferFromImplicitShape(attrs["shape"] as number[], sizeOf(x.shape));
+    if (sizeOf(shape) !== sizeOf(x.shape)) return null;
+    return run(backend, "SemisegReshape", [x], 1, { ints: { shape } })[0]!;
+  });
   replace("Softmax", ({ inputs, backend }) => {
     const { logits } = inputs as Record<"logits", TensorInfo>;
     if (!float(logits) || sizeOf(logits.shape) < WORTH) return null;
@@ -189,7 +197,7 @@ function replaceElementwise(): void {
   replace("Sum", ({ inputs, attrs, backend }) => {
     const { x } = inputs as Record<"x", TensorInfo>;
     const rank = x.shape.length;
-    if (!float(x) || sizeOf(x.shape) < WORTH) return null;
+    if (!float(x) || sizeOf(x.shape) === 0) return null;
     const { axis, keepDims } = attrs as { axis: number | number[] | null; keepDims: boolean };
     const axes = util.parseAxisParam(axis as number | number[], x.shape).sort((p, q) => p - q);
     const leading = axes.every((a, i) => a === i);
