@@ -11,26 +11,14 @@ const TYPES = {
   ".map": "application/json",
 };
 
-/**
- * Serves this folder on localhost, where browsers allow WebGPU. `files` are further ones, bytes by path; `onReport` gets
- * what a page opened with `?report=/report` has to tell.
- *
- * @returns the address, and how to stop.
- */
-export async function serve({ port = 0, files = {}, onReport } = {}) {
+/** Serves this folder on localhost, where browsers allow WebGPU. Returns the address, and how to stop. */
+export async function serve({ port = 0 } = {}) {
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, "http://localhost");
-    if (request.method === "POST" && pathname === "/report" && onReport) {
-      const parts = [];
-      for await (const part of request) parts.push(part);
-      response.writeHead(204).end();
-      onReport(JSON.parse(Buffer.concat(parts).toString()));
-      return;
-    }
     const file = normalize(join(here, pathname === "/" ? "index.html" : decodeURIComponent(pathname)));
     try {
       if (!file.startsWith(here)) throw new Error("outside of the folder");
-      const body = files[pathname] ?? (await readFile(file));
+      const body = await readFile(file);
       response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" }).end(body);
     } catch {
       response.writeHead(404, { "content-type": "text/plain" }).end("not found");

@@ -1,76 +1,37 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { generatePhantom } from "@semiseg/data/phantom";
 import { encodeVolume } from "@semiseg/data/volume";
+import { findChromium, reportOfPage } from "@semiseg/test-utils";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 // @ts-expect-error: plain JavaScript
 import { buildPage } from "../build.mjs";
-// @ts-expect-error: plain JavaScript
-import { serve } from "../serve.mjs";
-
-/** A Chromium on this machine, or null. */
-function chromium(): string | null {
-  for (const name of [process.env["CHROMIUM"], "chromium", "chromium-browser", "google-chrome"])
-    if (name)
-      try {
-        execFileSync(name, ["--version"], { stdio: "ignore" });
-        return name;
-      } catch {
-        // the next one
-      }
-  return null;
-}
 
 type Message = { readonly type: string } & Readonly<Record<string, unknown>>;
 
-const browser = chromium();
-if (!browser) console.warn("no Chromium on this machine (set CHROMIUM to one): the page is not tested");
+const browser = findChromium();
+const files: Record<string, Uint8Array | string> = {};
 let folder = "";
-let running: ChildProcess | undefined;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "semiseg-browser-"));
-  if (browser) await buildPage();
-});
-afterAll(() => {
-  running?.kill("SIGKILL");
-  rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
-});
-
-/** Opens the page with a query and waits for what it has to tell. */
-async function open(query: string): Promise<Message[]> {
+  if (!browser) return;
+  const dist = (await buildPage(join(folder, "dist"))) as string;
+  for (const name of readdirSync(dist)) files[`/dist/${name}`] = readFileSync(join(dist, name));
+  files["/"] = readFileSync(fileURLToPath(new URL("../index.html", import.meta.url)), "utf8");
   const { image } = generatePhantom(200, { shape: [24, 20, 16], organs: 2, noise: 0.15 });
-  const files = { "/case.nii.gz": await encodeVolume("case.nii.gz", image) };
-  let told: (log: Message[]) => void = () => {};
-  const log = new Promise<Message[]>((resolve) => {
-    told = resolve;
-  });
-  const { address, close } = await serve({ files, onReport: told });
-  running = spawn(
-    browser!,
-    [
-      "--headless=new",
-      "--no-sandbox",
-      "--enable-unsafe-webgpu",
-      "--use-webgpu-adapter=swiftshader",
-      `--user-data-dir=${join(folder, "profile")}`,
-      `${address}?run=1&report=/report&${query}`,
-    ],
-    { stdio: "ignore" },
-  );
-  const gone = new Promise<never>((_, reject) => {
-    running!.once("exit", (code) => reject(new Error(`Chromium ended with ${code} before the page reported`)));
-  });
-  gone.catch(() => {});
-  try {
-    return await Promise.race([log, gone]);
-  } finally {
-    running.kill("SIGKILL");
-    close();
-  }
-}
+  files["/case.nii.gz"] = await encodeVolume("case.nii.gz", image);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }));
 
+const open = async (query: string): Promise<Message[]> =>
+  (await reportOfPage({
+    browser: browser!,
+    profile: join(folder, "profile"),
+    files,
+    query: `?run=1&report=/report&${query}`,
+  })) as Message[];
 const steps = (log: readonly Message[]) => log.filter(({ type }) => type === "step");
 
 describe.skipIf(!browser)("the page in headless Chromium", () => {
@@ -95,7 +56,7 @@ describe.skipIf(!browser)("the page in headless Chromium", () => {
   }, 400_000);
 
   it("says what is wrong with a file and goes on", async () => {
-    const log = await open("steps=1&size=16&filters=2&engine=wasm&volume=/index.html");
+    const log = await open("steps=1&size=16&filters=2&engine=wasm&volume=/dist/page.js");
     expect(log.at(-1)).toMatchObject({ type: "error" });
     expect(log.at(-1)!["message"]).toMatch(/format|not a/i);
   }, 120_000);
