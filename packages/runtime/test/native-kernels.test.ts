@@ -159,7 +159,12 @@ describe("native convolutions equal the definition in float64 within 4e-6 of the
     for (const set of ["avx2", "portable"])
       execFileSync(
         process.execPath,
-        ["node_modules/vitest/vitest.mjs", "run", "packages/runtime/test/native-kernels.test.ts"],
+        [
+          "node_modules/vitest/vitest.mjs",
+          "run",
+          "packages/runtime/test/native-kernels.test.ts",
+          "packages/runtime/test/native-elementwise.test.ts",
+        ],
         {
           env: { ...process.env, SEMISEG_NATIVE_OPS: set },
           stdio: "pipe",
