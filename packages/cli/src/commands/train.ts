@@ -9,6 +9,7 @@ import { buildOptimizer } from "../build-optimizer.js";
 import type { RunConfig } from "../config/schema.js";
 import { evaluateConfigured } from "../evaluate-configured.js";
 import { inferenceOf } from "../inference-of.js";
+import { laggingTeacher } from "../lagging-teacher.js";
 import { createOutput, type Output, type OutputStreams } from "../output.js";
 import { configFrom } from "../run-config.js";
 import { Stopped } from "../stopped.js";
@@ -53,6 +54,8 @@ export async function trainConfigured(
   output.say(
     `${assembled.dataset.name}: ${labeled.length} labelled and ${unlabeled.length} unlabelled of ${all.length} training cases, ${validation.length} for validation`,
   );
+  const lagging = laggingTeacher(method, config.maxSteps);
+  if (lagging) output.say(lagging);
   const stop = stopOnSignals(output);
   try {
     return await train({
