@@ -89,7 +89,8 @@ const mirrorPad: Fix = (args, stock) => {
 const reverse: Fix = (args, stock) => {
   const x = args.inputs["x"]!;
   const { dims } = args.attrs as unknown as { dims: number[] };
-  if (x.shape.length < 5) return stock(args);
+  // The stock program is for float32 of up to 4 axes: on other types it does not compile.
+  if (x.shape.length < 5 && x.dtype === "float32") return stock(args);
   const flipped = new Set(dims.map((d) => (d < 0 ? d + x.shape.length : d)));
   const maps = x.shape.map(
     (n, i): AxisMap =>

@@ -121,6 +121,12 @@ export const CASES: readonly Case[] = [
   unary("slice", (x) => tf.slice(x, [1, 0, 1, 2, 3], [1, 2, 3, 2, 2])),
   unary("stridedSlice", (x) => tf.stridedSlice(x, [0, 0, 3, 0, 5], [2, 3, -5, 5, -7], [1, 2, -1, 2, -2]), true),
   unary("reverse along space", (x) => tf.reverse(x, [1, 3])),
+  {
+    name: "reverse of int32, rank 3",
+    inputs: [[3, 4, 5]],
+    f: (x) => tf.cast(tf.reverse(tf.cast(x, "int32"), [0, 2]), "float32"),
+    forwardOnly: true,
+  },
   unary("cumsum along depth", (x) => tf.cumsum(x, 1)),
   unary("cumsum along channels, reversed and exclusive", (x) => tf.cumsum(x, 4, true, true)),
   unary("tile", (x) => tf.tile(x, [1, 2, 1, 3, 2])),
