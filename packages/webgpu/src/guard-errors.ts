@@ -1,5 +1,6 @@
 import { BackendError } from "@semiseg/errors";
 import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
+import type { BackendValues } from "@tensorflow/tfjs-core";
 
 /** What the device has complained about. */
 export interface ErrorGuard {
@@ -37,6 +38,16 @@ export function guardErrors(backend: WebGPUBackend): ErrorGuard {
     await device.queue.onSubmittedWorkDone();
     check();
     return values;
+  };
+  // tfjs reads through a canvas, which some browsers fill with zeros and Node has not: wrong values, and nothing thrown.
+  backend.readSync = (dataId) => {
+    const { values } = (
+      backend as unknown as { tensorMap: Map<object, { values?: BackendValues | null }> }
+    ).tensorMap.get(dataId)!;
+    if (values !== null && values !== undefined) return values;
+    throw new BackendError(
+      "values of a WebGPU tensor cannot be read while code runs: use await tensor.data() in place of dataSync(); terms that need values within a step (CAML's correlation, DuCiSC's prototypes) run on the other engines",
+    );
   };
   return {
     pending,

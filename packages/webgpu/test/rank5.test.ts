@@ -35,6 +35,15 @@ describe("error guard", () => {
     sum.dispose();
   });
 
+  it("refuses to read a result while code runs, but for values that are still on this side", async () => {
+    await tf.setBackend("webgpu");
+    const x = tf.tensor1d([1, 2, 3]);
+    expect(Array.from(x.dataSync())).toEqual([1, 2, 3]);
+    const sum = tf.add(x, 1);
+    expect(() => sum.dataSync()).toThrow(/await tensor\.data\(\)/);
+    expect(Array.from(await sum.data())).toEqual([2, 3, 4]);
+  });
+
   it("turns a shader that does not validate into a BackendError at the next read", async () => {
     await tf.setBackend("webgpu");
     const backend = tf.backend() as unknown as { runWebGPUProgram: (...a: unknown[]) => tf.TensorInfo };
