@@ -56,7 +56,7 @@ describe.skipIf(missing.length > 0)("semiseg ablate on Slurm", () => {
 network: { baseFilters: 2, normalization: group }
 data: { kind: phantom, shape: [16, 16], organs: 2, train: 4, validation: 1, test: 2, labeled: 2, patchSize: [16, 16], workers: 0 }
 batch: { labeled: 1, unlabeled: 0 }
-maxSteps: 150
+maxSteps: 500
 checkpoint: { every: 1 }
 run: unused
 engine: cpu
@@ -101,15 +101,18 @@ slurm: { time: "00:10:00", cpusPerTask: 1, poll: 0.5 }
         interrupted.cancelled = stepsOf(second);
       }
     }
-    expect(interrupted.killed).toBeGreaterThan(0);
-    expect(interrupted.cancelled).toBeGreaterThan(0);
+    // Long enough that a busy machine meets both in the middle, where there is something to resume.
+    for (const step of Object.values(interrupted)) {
+      expect(step).toBeGreaterThan(0);
+      expect(step).toBeLessThan(450);
+    }
     expect(await done, text.error).toBe(exitCodes.done);
     expect(text.out).toMatch(/submitted job \d+: 2 runs, 2 at a time/);
     // Submitted more than once: what was killed or cancelled was missing the first time.
     expect(text.out.match(/submitted job/g)!.length).toBeGreaterThan(1);
     expect(readTask(join(folder, "sweep"), first)!.attempts.map(({ code }) => code)).toEqual([137, 0]);
     for (const task of tasks) {
-      expect(stepsOf(task)).toBe(150);
+      expect(stepsOf(task)).toBe(500);
       expect(existsSync(join(task.config.run, "evaluation.json"))).toBe(true);
       const events = readJsonLines(join(task.config.run, "metrics.jsonl")).map(({ event }) => event);
       expect(events).toContain("resumed");
