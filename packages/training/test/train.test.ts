@@ -121,6 +121,22 @@ eachBackend("train", () => {
     expect(losses()).toEqual(whole);
   });
 
+  it("hears a signal of the operating system between two steps, and stops there", async () => {
+    const controller = new AbortController();
+    const hear = (): void => controller.abort();
+    process.once("SIGUSR2", hear);
+    const onStep = (step: number): void => {
+      if (step === 1) process.kill(process.pid, "SIGUSR2");
+    };
+    try {
+      const result = await run(400, { signal: controller.signal, onStep });
+      expect(result.reason).toBe("stopped");
+      expect(result.step).toBeLessThan(200);
+    } finally {
+      process.off("SIGUSR2", hear);
+    }
+  });
+
   it("goes on from the checkpoint before when the last is truncated, and the losses stay the same", async () => {
     await run(12);
     const whole = losses();

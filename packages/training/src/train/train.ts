@@ -70,6 +70,12 @@ export function evaluatedNetworks(method: Method): Record<string, Network> {
   return { student: method.student, ...(method.teacher ? { teacher: method.teacher.network } : {}) };
 }
 
+/**
+ * Lets what waits for the event loop run. Where an engine has its values at once and data needs no worker, a step is never
+ * really waited for: signals (Ctrl-C, a cluster's warning) would be heard after the last step only.
+ */
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 const quiet: ProgressBar = { update: () => {}, note: () => {}, finish: () => {} };
 
 /**
@@ -138,7 +144,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     try {
       log.event(found ? "resumed" : "started", step, { maxSteps, seed });
       let saved = found ? step : -1;
-      while (step < maxSteps && !signal?.aborted) {
+      while (step < maxSteps) {
+        await nextTurn();
+        if (signal?.aborted) break;
         const began = performance.now();
         const batch = await data.loader.next(step);
         const labeled = batch.labelsShape[0]!;
