@@ -45,9 +45,8 @@ export const bounds = {
   },
   caml: {
     factor: 1.25,
-    of: "supervised steps of its two networks (transposed and trilinear decoder) + the attention's FLOPs at the matmul rate",
-    seconds: (t, shape, gflops) =>
-      t["supervised step"] + t["supervised step, trilinear decoder"] + attentionGflop(shape) / gflops,
+    of: "two supervised steps + the attention's FLOPs at the matmul rate",
+    seconds: (t, shape, gflops) => 2 * t["supervised step"] + attentionGflop(shape) / gflops,
   },
   ducisc: {
     factor: 1.15,

@@ -28,7 +28,6 @@ afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10, re
 const open = async (query: string): Promise<Message[]> =>
   (await reportOfPage({
     browser: browser!,
-    profile: join(folder, "profile"),
     files,
     query: `?run=1&report=/report&${query}`,
   })) as Message[];

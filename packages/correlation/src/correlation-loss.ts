@@ -33,27 +33,24 @@ export interface CorrelationLossArguments {
   readonly block?: number;
 }
 
-/** Loss and gradients of a few rows: `[sum, dV, dA]`, not yet divided by the number of rows. */
-function ofBlock(qV: Tensor2D, qA: Tensor2D, memory: Tensor2D, detachTarget: boolean): Tensor[] {
-  if (hasKernel(FUSED_CORRELATION_ROWS)) {
-    const inputs = { zV: matMul(qV, memory, false, true), zA: matMul(qA, memory, false, true) };
-    const [rows, gV, gA] = engine().runKernel(FUSED_CORRELATION_ROWS, inputs) as unknown as [
-      Tensor,
-      Tensor2D,
-      Tensor2D,
-    ];
-    return [sum(rows), matMul(gV, memory), detachTarget ? zerosLike(qA) : matMul(gA, memory)];
-  }
-  const v = softmax(matMul(qV, memory, false, true));
-  const a = softmax(matMul(qA, memory, false, true));
+/** FUSED_CORRELATION_ROWS of plain ops. */
+function composedRows(zV: Tensor2D, zA: Tensor2D): Tensor[] {
+  const [v, a] = [softmax(zV), softmax(zA)];
   const shifted = add(v, 1e-8);
   const weighted = mul(a, log(shifted));
   const rows = sum(weighted, -1, true);
   // Of -a ln(v + e), through v = softmax(z): v_j (sum_k w_k) - w_j with w = a v / (v + e).
   const w = mul(a, div(v, shifted));
-  const dV = matMul(sub(mul(v, sum(w, -1, true)), w) as Tensor2D, memory);
-  const dA = detachTarget ? zerosLike(qA) : matMul(sub(mul(a, rows), weighted) as Tensor2D, memory);
-  return [sum(rows), dV, dA];
+  return [rows, sub(mul(v, sum(w, -1, true)), w), sub(mul(a, rows), weighted)];
+}
+
+/** Loss and gradients of a few rows: `[sum, dV, dA]`, not yet divided by the number of rows. */
+function ofBlock(qV: Tensor2D, qA: Tensor2D, memory: Tensor2D, detachTarget: boolean): Tensor[] {
+  const [zV, zA] = [qV, qA].map((q) => matMul(q, memory, false, true)) as [Tensor2D, Tensor2D];
+  const [rows, gV, gA] = (
+    hasKernel(FUSED_CORRELATION_ROWS) ? engine().runKernel(FUSED_CORRELATION_ROWS, { zV, zA }) : composedRows(zV, zA)
+  ) as [Tensor, Tensor2D, Tensor2D];
+  return [sum(rows), matMul(gV, memory), detachTarget ? zerosLike(qA) : matMul(gA, memory)];
 }
 
 /**

@@ -1,3 +1,4 @@
 /** Names and contracts of the fused kernels that an engine may register. @packageDocumentation */
 export * from "./contracts.js";
 export * from "./has-kernel.js";
+export * from "./replace-kernel.js";

@@ -71,7 +71,7 @@ export class RandomSource {
     return result;
   }
 
-  /** Fills `out` with uniform 32-bit integers: the same as as many calls of `bits`, several times faster. */
+  /** Fills `out` with uniform 32-bit integers: the same as as many calls of `bits`. */
   fillBits(out: Uint32Array): Uint32Array {
     // In local variables: a typed array's elements are written to memory at every step.
     let [a, b, c, d] = this.#words as unknown as [number, number, number, number];

@@ -635,23 +635,22 @@ SEMISEG_INLINE float log_positive(float x) {
 
 void correlation_rows(const float* zv, const float* za, int64_t begin, int64_t end, int64_t channels, float* loss,
                       float* gv, float* ga) {
+  std::vector<float> logs(channels);
   for (int64_t r = begin; r < end; ++r) {
     float *v = gv + r * channels, *a = ga + r * channels;
     softmax(zv, r, r + 1, channels, gv);
     softmax(za, r, r + 1, channels, ga);
     float weighted[kLanes] = {}, share[kLanes] = {};
+    const auto add = [&](int64_t c, int k) {
+      const float s = v[c] + 1e-8f;
+      logs[c] = log_positive(s);
+      weighted[k] += a[c] * logs[c];
+      share[k] += a[c] * v[c] / s;
+    };
     int64_t c = 0;
     for (; c + kLanes <= channels; c += kLanes)
-      for (int k = 0; k < kLanes; ++k) {
-        const float s = v[c + k] + 1e-8f;
-        weighted[k] += a[c + k] * log_positive(s);
-        share[k] += a[c + k] * v[c + k] / s;
-      }
-    for (; c < channels; ++c) {
-      const float s = v[c] + 1e-8f;
-      weighted[0] += a[c] * log_positive(s);
-      share[0] += a[c] * v[c] / s;
-    }
+      for (int k = 0; k < kLanes; ++k) add(c + k, k);
+    for (; c < channels; ++c) add(c, 0);
     float entropy = 0, shares = 0;
     for (int k = 0; k < kLanes; ++k) {
       entropy += weighted[k];
@@ -659,9 +658,9 @@ void correlation_rows(const float* zv, const float* za, int64_t begin, int64_t e
     }
     loss[r] = entropy;
     for (c = 0; c < channels; ++c) {
-      const float s = v[c] + 1e-8f, own = a[c];
-      ga[r * channels + c] = own * (entropy - log_positive(s));
-      gv[r * channels + c] = v[c] * (shares - own / s);
+      const float own = a[c];
+      a[c] = own * (entropy - logs[c]);
+      v[c] *= shares - own / (v[c] + 1e-8f);
     }
   }
 }

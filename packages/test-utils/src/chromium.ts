@@ -1,6 +1,9 @@
 import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 /** A Chromium on this machine (`CHROMIUM` names one), or null and a line that says so. */
 export function findChromium(): string | null {
@@ -19,8 +22,6 @@ export function findChromium(): string | null {
 /** Arguments of {@link reportOfPage}. */
 export interface PageArguments {
   readonly browser: string;
-  /** Folder of the browser's profile; created. */
-  readonly profile: string;
   /** What is served, by path; bytes as they are, text as HTML. */
   readonly files: Readonly<Record<string, Uint8Array | string>>;
   /** Query of the page at `/`, such as `?steps=2`. */
@@ -33,7 +34,7 @@ const TYPES: Readonly<Record<string, string>> = { js: "text/javascript", wasm: "
  * Opens a page in headless Chromium, WebGPU on SwiftShader, and waits for the JSON that it posts to `/report`. Rejects
  * when the browser ends before.
  */
-export async function reportOfPage({ browser, profile, files, query = "" }: PageArguments): Promise<unknown> {
+export async function reportOfPage({ browser, files, query = "" }: PageArguments): Promise<unknown> {
   let told: (report: unknown) => void = () => {};
   const report = new Promise<unknown>((resolve) => {
     told = resolve;
@@ -53,6 +54,7 @@ export async function reportOfPage({ browser, profile, files, query = "" }: Page
     if (body === undefined) response.writeHead(404).end();
     else response.writeHead(200, { "content-type": type }).end(body);
   });
+  const profile = mkdtempSync(join(tmpdir(), "semiseg-chromium-"));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   const child = spawn(
@@ -84,5 +86,6 @@ export async function reportOfPage({ browser, profile, files, query = "" }: Page
     }
     server.closeAllConnections();
     server.close();
+    rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
 }

@@ -1,14 +1,6 @@
+import { replaceKernel } from "@semiseg/kernels";
 import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
-import {
-  getKernel,
-  type KernelFunc,
-  type NamedAttrMap,
-  type NamedTensorInfoMap,
-  registerKernel,
-  slice_util,
-  type TensorInfo,
-  unregisterKernel,
-} from "@tensorflow/tfjs-core";
+import { type NamedAttrMap, type NamedTensorInfoMap, slice_util, type TensorInfo } from "@tensorflow/tfjs-core";
 import { type AxisMap, indexMap } from "./index-map-program.js";
 import { scan } from "./scan-program.js";
 
@@ -151,24 +143,15 @@ const TERMS = 7;
 
 const addN: Fix = (args, stock) => {
   const sumOf = (terms: readonly TensorInfo[]): TensorInfo =>
-    stock({ ...args, inputs: [...terms] as unknown as NamedTensorInfoMap });
-  let terms = Object.values(args.inputs) as TensorInfo[];
-  let own = new Set<TensorInfo>();
-  while (terms.length > TERMS) {
-    const sums: TensorInfo[] = [];
-    const made = new Set<TensorInfo>();
-    for (let i = 0; i < terms.length; i += TERMS) {
-      const part = terms.slice(i, i + TERMS);
-      const sum = part.length === 1 ? part[0]! : sumOf(part);
-      if (part.length > 1 || own.has(sum)) made.add(sum);
-      sums.push(sum);
-      if (part.length > 1) for (const term of part) if (own.has(term)) args.backend.disposeData(term.dataId);
-    }
-    [terms, own] = [sums, made];
-  }
-  const out = sumOf(terms);
-  for (const term of own) args.backend.disposeData(term.dataId);
-  return out;
+    addN({ ...args, inputs: terms as unknown as NamedTensorInfoMap }, stock);
+  const terms = Object.values(args.inputs) as TensorInfo[];
+  if (terms.length <= TERMS) return stock(args);
+  const parts = Array.from({ length: Math.ceil(terms.length / TERMS) }, (_, i) =>
+    sumOf(terms.slice(i * TERMS, (i + 1) * TERMS)),
+  );
+  const sum = sumOf(parts);
+  for (const { dataId } of parts) args.backend.disposeData(dataId);
+  return sum;
 };
 
 const FIXES: Readonly<Record<string, Fix>> = {
@@ -193,11 +176,5 @@ let fixed = false;
 export function fixKernels(): void {
   if (fixed) return;
   fixed = true;
-  for (const [name, fix] of Object.entries(FIXES)) {
-    const kernel = getKernel(name, "webgpu");
-    if (!kernel) continue;
-    const stock = kernel.kernelFunc as unknown as (args: Arguments) => TensorInfo;
-    unregisterKernel(name, "webgpu");
-    registerKernel({ ...kernel, kernelFunc: ((args: Arguments) => fix(args, stock)) as unknown as KernelFunc });
-  }
+  for (const [name, fix] of Object.entries(FIXES)) replaceKernel(name, "webgpu", fix);
 }

@@ -1,14 +1,6 @@
+import { replaceKernel } from "@semiseg/kernels";
 import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
-import {
-  backend_util,
-  getKernel,
-  type KernelFunc,
-  type NamedAttrMap,
-  type NamedTensorInfoMap,
-  registerKernel,
-  type TensorInfo,
-  unregisterKernel,
-} from "@tensorflow/tfjs-core";
+import { backend_util, type NamedAttrMap, type NamedTensorInfoMap, type TensorInfo } from "@tensorflow/tfjs-core";
 import { type Convolution, convolve, convolveFilterGradient, convolveInputGradient } from "./convolution.js";
 
 type Arguments = { inputs: NamedTensorInfoMap; attrs?: NamedAttrMap | undefined; backend: WebGPUBackend };
@@ -43,16 +35,7 @@ function convolutionOf(x: readonly number[], filter: readonly number[], attrs: N
 
 const float = (...tensors: TensorInfo[]): boolean => tensors.every(({ dtype }) => dtype === "float32");
 
-function replace(name: string, own: (args: Arguments) => TensorInfo | null): void {
-  const kernel = getKernel(name, "webgpu");
-  if (!kernel) return;
-  const stock = kernel.kernelFunc as unknown as (args: Arguments) => TensorInfo;
-  unregisterKernel(name, "webgpu");
-  registerKernel({
-    ...kernel,
-    kernelFunc: ((args: Arguments) => own(args) ?? stock(args)) as unknown as KernelFunc,
-  });
-}
+const replace = (name: string, own: (args: Arguments) => TensorInfo | null): void => replaceKernel(name, "webgpu", own);
 
 let replaced = false;
 

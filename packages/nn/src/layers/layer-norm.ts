@@ -1,7 +1,8 @@
 import { checkNumber, ShapeError } from "@semiseg/errors";
-import { ones, reshape, type Tensor, tidy, zeros } from "@tensorflow/tfjs-core";
+import { ones, type Tensor, tidy, zeros } from "@tensorflow/tfjs-core";
 import { type Layer, moduleOf } from "../module.js";
 import { normalize } from "../ops/normalize.js";
+import { inShape } from "../ops/spatial.js";
 import { ownVariable } from "./initialize.js";
 
 /** Options of {@link layerNorm}. */
@@ -23,9 +24,8 @@ export function layerNorm({ channels, epsilon = 1e-5 }: LayerNormOptions): Layer
       if (x.shape.at(-1) !== channels)
         throw new ShapeError(`layerNorm: x must have shape [..., ${channels}], received [${x.shape.join(", ")}]`);
       return tidy(() => {
-        const rows = x.rank === 2 ? x : reshape(x, [-1, channels]);
-        const y = normalize(rows, weight, bias, { epsilon, groups: 1, relu: false });
-        return x.rank === 2 ? y : reshape(y, x.shape);
+        const rows = inShape(x, [x.size / channels, channels]);
+        return inShape(normalize(rows, weight, bias, { epsilon, groups: 1, relu: false }), x.shape);
       });
     },
   };

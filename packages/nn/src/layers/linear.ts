@@ -1,6 +1,7 @@
 import { checkNumber, ShapeError } from "@semiseg/errors";
-import { add, matMul, reshape, type Tensor, type Tensor2D, tidy, type Variable } from "@tensorflow/tfjs-core";
+import { add, matMul, type Tensor, type Tensor2D, tidy, type Variable } from "@tensorflow/tfjs-core";
 import { type Layer, moduleOf } from "../module.js";
+import { inShape } from "../ops/spatial.js";
 import type { RandomStream } from "../random-stream.js";
 import { kernelVariable, uniformVariable } from "./initialize.js";
 
@@ -24,11 +25,9 @@ export function linear(options: LinearOptions): Layer & { readonly weight: Varia
     if (x.rank < 2 || x.shape.at(-1) !== inFeatures)
       throw new ShapeError(`linear: x must have shape [..., ${inFeatures}], received [${x.shape.join(", ")}]`);
     return tidy(() => {
-      // Engines run a reshape as an operation of its own: none where the shape is right already.
-      const rows = (x.rank === 2 ? x : reshape(x, [-1, inFeatures])) as Tensor2D;
+      const rows = inShape(x, [x.size / inFeatures, inFeatures]) as Tensor2D;
       const y = matMul(rows, weight as unknown as Tensor2D, false, true);
-      const shifted = bias ? add(y, bias) : y;
-      return x.rank === 2 ? shifted : reshape(shifted, [...x.shape.slice(0, -1), outFeatures]);
+      return inShape(bias ? add(y, bias) : y, [...x.shape.slice(0, -1), outFeatures]);
     });
   };
   return { ...moduleOf({ weight, bias: bias ?? undefined }), weight, bias, apply };

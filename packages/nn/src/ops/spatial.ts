@@ -1,5 +1,5 @@
 import { checkNumber, OptionError, ShapeError } from "@semiseg/errors";
-import type { Tensor } from "@tensorflow/tfjs-core";
+import { reshape, type Tensor, util } from "@tensorflow/tfjs-core";
 
 /** A size per spatial axis; a number stands for all axes. */
 export type PerAxis = number | readonly number[];
@@ -22,3 +22,7 @@ export function checkChannelsLast(where: string, x: Tensor, dims: number, channe
 }
 
 export const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
+
+/** `x` in another shape; `x` itself where that is its own, since engines run a reshape as an operation. */
+export const inShape = (x: Tensor, shape: readonly number[]): Tensor =>
+  util.arraysEqual(x.shape, [...shape]) ? x : reshape(x, [...shape]);

@@ -8,16 +8,15 @@ import {
   FUSED_SEGMENTATION_SUMS_GRAD,
   FUSED_SGD,
   RELU_GRAD,
+  replaceKernel,
 } from "@semiseg/kernels";
 import {
   backend_util,
-  getKernel,
   type KernelFunc,
   type NamedTensorInfoMap,
   registerKernel,
   type TensorInfo,
   tensor1d,
-  unregisterKernel,
   util,
 } from "@tensorflow/tfjs-core";
 
@@ -54,16 +53,8 @@ function register(kernelName: string, kernelFunc: (args: Arguments) => TensorInf
 }
 
 /** Replaces a stock kernel; `own` returns null for cases that stay with TensorFlow's. */
-function replace(kernelName: string, own: (args: Arguments) => TensorInfo | null): void {
-  const stock = getKernel(kernelName, BACKEND);
-  if (!stock) return;
-  unregisterKernel(kernelName, BACKEND);
-  registerKernel({
-    ...stock,
-    kernelFunc: ((args: Arguments) =>
-      own(args) ?? (stock.kernelFunc as unknown as (args: Arguments) => TensorInfo)(args)) as unknown as KernelFunc,
-  });
-}
+const replace = (kernelName: string, own: (args: Arguments) => TensorInfo | null): void =>
+  replaceKernel(kernelName, BACKEND, own);
 
 interface Convolution {
   readonly stride: number;
@@ -130,7 +121,7 @@ function replaceConvolutions(): void {
   });
 }
 
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, n) => product * n, 1);
+const sizeOf = (x: TensorInfo): number => util.sizeFromShape(x.shape);
 
 /** Smaller tensors stay with TensorFlow's own kernels, which take as long for them. */
 const WORTH = 4096;
@@ -172,7 +163,7 @@ function replaceElementwise(): void {
   for (const [kernel, [forward, swapped]] of Object.entries(BINARY))
     replace(kernel, ({ inputs, backend }) => {
       const { a, b } = inputs as Record<"a" | "b", TensorInfo>;
-      const [sizeA, sizeB] = [sizeOf(a.shape), sizeOf(b.shape)];
+      const [sizeA, sizeB] = [sizeOf(a), sizeOf(b)];
       if (!float(a, b) || Math.max(sizeA, sizeB) < WORTH || sizeA === 0 || sizeB === 0) return null;
       const swap = sizeB > sizeA || (sizeB === sizeA && b.shape.length > a.shape.length);
       const [full, small] = swap ? [b, a] : [a, b];
@@ -184,20 +175,21 @@ function replaceElementwise(): void {
   // Attributes in place of the tensors of shapes and axes that the stock kernels make for each call.
   replace("Reshape", ({ inputs, attrs, backend }) => {
     const { x } = inputs as Record<"x", TensorInfo>;
-    if (!float(x) || sizeOf(x.shape) === 0) return null;
-    const shape = util.inferFromImplicitShape(attrs["shape"] as number[], sizeOf(x.shape));
-    if (sizeOf(shape) !== sizeOf(x.shape)) return null;
+    const size = sizeOf(x);
+    if (!float(x) || size === 0) return null;
+    const shape = util.inferFromImplicitShape(attrs["shape"] as number[], size);
+    if (util.sizeFromShape(shape) !== size) return null;
     return run(backend, "SemisegReshape", [x], 1, { ints: { shape } })[0]!;
   });
   replace("Softmax", ({ inputs, backend }) => {
     const { logits } = inputs as Record<"logits", TensorInfo>;
-    if (!float(logits) || sizeOf(logits.shape) < WORTH) return null;
+    if (!float(logits) || sizeOf(logits) < WORTH) return null;
     return run(backend, "SemisegSoftmax", [logits], 1)[0]!;
   });
   replace("Sum", ({ inputs, attrs, backend }) => {
     const { x } = inputs as Record<"x", TensorInfo>;
     const rank = x.shape.length;
-    if (!float(x) || sizeOf(x.shape) === 0) return null;
+    if (!float(x) || sizeOf(x) === 0) return null;
     const { axis, keepDims } = attrs as { axis: number | number[] | null; keepDims: boolean };
     const axes = util.parseAxisParam(axis as number | number[], x.shape).sort((p, q) => p - q);
     const leading = axes.every((a, i) => a === i);
