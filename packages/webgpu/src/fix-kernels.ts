@@ -1,6 +1,6 @@
 import { replaceKernel } from "@semiseg/kernels";
 import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
-import { type NamedAttrMap, type NamedTensorInfoMap, slice_util, type TensorInfo } from "@tensorflow/tfjs-core";
+import { type DataType, type NamedAttrMap, type NamedTensorInfoMap, slice_util, type TensorInfo } from "@tensorflow/tfjs-core";
 import { type AxisMap, indexMap } from "./index-map-program.js";
 import { scan } from "./scan-program.js";
 
@@ -138,6 +138,19 @@ const cumulative =
     return scan(args.backend, x, { axis: positive, exclusive, reverse, operation });
   };
 
+/**
+ * The stock kernel hands a bool's or an integer's buffer on as the floats'; programs that read buffers as they are
+ * (transpose, the convolutions) then find integers there.
+ */
+const cast: Fix = (args, stock) => {
+  const x = args.inputs["x"]!;
+  const { dtype } = args.attrs as unknown as { dtype: DataType };
+  if (dtype !== "float32" || (x.dtype !== "bool" && x.dtype !== "int32")) return stock(args);
+  const size = product(x.shape);
+  const same: AxisMap = { kind: "stride", begin: 0, step: 1 };
+  return { ...indexMap(args.backend, view(x, [size]), [size], [same], 0, dtype), shape: x.shape };
+};
+
 /** Terms of one sum: each is a storage buffer beside the result's, and devices need allow no more than 8 of those. */
 const TERMS = 7;
 
@@ -156,6 +169,7 @@ const addN: Fix = (args, stock) => {
 
 const FIXES: Readonly<Record<string, Fix>> = {
   AddN: addN,
+  Cast: cast,
   ...Object.fromEntries(BINARY.map((name) => [name, sameRank])),
   Select: select,
   PadV2: pad,
@@ -171,7 +185,8 @@ let fixed = false;
 
 /**
  * Replaces the kernels of tfjs-backend-webgpu that are wrong on rank-5 tensors, for this process. Calling it again
- * does nothing. Ranks below 5 keep the stock kernels.
+ * does nothing. Ranks below 5
+ * keep the stock kernels, but for addN, casts and reversing integers.
  */
 export function fixKernels(): void {
   if (fixed) return;

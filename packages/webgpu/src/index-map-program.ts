@@ -1,5 +1,5 @@
 import { type WebGPUBackend, webgpu_util } from "@tensorflow/tfjs-backend-webgpu";
-import type { TensorInfo } from "@tensorflow/tfjs-core";
+import type { DataType, TensorInfo } from "@tensorflow/tfjs-core";
 
 /** Where one output coordinate comes from along one axis. */
 export type AxisMap =
@@ -40,10 +40,11 @@ export function indexMap(
   outShape: readonly number[],
   maps: readonly AxisMap[],
   constant = 0,
+  dtype: DataType = x.dtype,
 ): TensorInfo {
   const size = outShape.reduce((a, b) => a * b, 1);
   const flat = { dataId: x.dataId, dtype: x.dtype, shape: [x.shape.reduce((a, b) => a * b, 1)] };
-  if (size === 0) return backend.makeTensorInfo([...outShape], x.dtype);
+  if (size === 0) return backend.makeTensorInfo([...outShape], dtype);
   const axes = maps.map((_, axis) => axis);
   const dispatchLayout = webgpu_util.flatDispatchLayout([size]);
   const workgroupSize: [number, number, number] = [64, 1, 1];
@@ -76,6 +77,6 @@ export function indexMap(
     { type: "float32", data: [constant] },
     ...axes.map((axis) => ({ type: "int32", data: [outShape[axis]!, x.shape[axis]!, ...parameters(maps[axis]!)] })),
   ];
-  const out = backend.runWebGPUProgram(program, [flat], x.dtype, uniforms);
+  const out = backend.runWebGPUProgram(program, [flat], dtype, uniforms);
   return { ...out, shape: [...outShape] };
 }

@@ -8,6 +8,9 @@ const FILES = [
   "mutual-consistency/test/mutual-consistency",
   "mutual-consistency/test/consistency-of-logits",
   "uncertainty/test/uncertainty",
+  "mutual-consistency/test/properties",
+  "mutual-consistency/test/terms",
+  "mutual-consistency/test/memory-budget",
 ];
 
 const browser = findChromium();

@@ -137,6 +137,21 @@ export const CASES: readonly Case[] = [
   { name: "concat on batch", inputs: [S, [1, 3, 4, 5, 6]], f: (a, b) => tf.concat([a, b], 0) },
   unary("split", (x) => tf.split(x, [2, 4], 4)[1]!),
   unary("transpose", (x) => tf.transpose(x, [0, 4, 2, 1, 3])),
+  {
+    name: "transpose of a mask that was a bool, rank 3",
+    inputs: [[3, 4, 5]],
+    f: (x) => tf.transpose(tf.cast(tf.greater(x, 0.4), "float32"), [0, 2, 1]),
+    forwardOnly: true,
+  },
+  {
+    name: "conv3d of a mask that was a bool",
+    inputs: [
+      [1, 4, 5, 6, 2],
+      [3, 3, 3, 2, 5],
+    ],
+    f: (x, w) => tf.conv3d(tf.cast(tf.greater(x, 0.4), "float32") as tf.Tensor5D, w as tf.Tensor5D, 1, "same"),
+    forwardOnly: true,
+  },
   unary("gather on depth", (x) => tf.gather(x, tf.tensor1d([2, 0, 0], "int32"), 1)),
   unary("stack of unstack", (x) => tf.stack(tf.unstack(x, 1), 2).reshape([2, 4, 3, 5, 6])),
   unary("oneHot of argMax", (x) => tf.oneHot(tf.cast(tf.argMax(x, 4), "int32"), 6).cast("float32"), true),

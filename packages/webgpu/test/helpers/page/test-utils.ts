@@ -59,11 +59,10 @@ export const testBackends = ["webgpu"];
 let ready: Promise<unknown> | undefined;
 
 export function eachBackend(title: string, suite: (backend: string) => void): void {
-  describe(`${title} [webgpu]`, () => {
-    beforeAll(() => {
-      ready ??= initWebgpu().then(readByRunningAgain);
-      return ready;
-    });
-    suite("webgpu");
+  // For all of the file, also for what it tests on any engine.
+  beforeAll(() => {
+    ready ??= initWebgpu().then(readByRunningAgain);
+    return ready;
   });
+  describe(`${title} [webgpu]`, () => suite("webgpu"));
 }
