@@ -3,8 +3,8 @@
 // node --expose-gc benchmarks/caml/long-run.mjs [--steps 2000] [--method caml]... [--out FILE]
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { createStepContext, ExponentialMovingAverage, methodGradients } from "@semiseg/method";
-import { RandomStream, sgd, withoutGradient } from "@semiseg/nn";
+import { afterStep, createStepContext, ExponentialMovingAverage, methodGradients } from "@semiseg/method";
+import { RandomStream, sgd } from "@semiseg/nn";
 import { caml, duCiSc } from "@semiseg/presets";
 import { initBackend } from "@semiseg/runtime";
 import * as tf from "@tensorflow/tfjs-core";
@@ -57,7 +57,7 @@ async function run(name) {
     const { total, gradients } = await methodGradients(method, context);
     optimizer.apply(gradients, method.trainable.named, step);
     average?.update(step);
-    withoutGradient(() => tf.tidy(() => void method.terms.map((term) => term.afterStep?.(context))));
+    await afterStep(method, context);
     tf.dispose([...gradients.values()]);
     context.dispose();
     tf.dispose([batch.labeled.image, batch.labeled.labels, batch.unlabeled.image]);

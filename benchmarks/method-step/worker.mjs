@@ -1,7 +1,7 @@
 // Times the steps of one method and of its parts on request: reads `run ITEM` and `profile ITEM` lines, answers one JSON
 // line each. All of them work on the same batch, network size and engine.
 import { createInterface } from "node:readline";
-import { composeMethod, createStepContext, ExponentialMovingAverage, methodGradients } from "@semiseg/method";
+import { afterStep, composeMethod, createStepContext, ExponentialMovingAverage, methodGradients } from "@semiseg/method";
 import { RandomStream, sgd, withoutGradient } from "@semiseg/nn";
 import * as presets from "@semiseg/presets";
 import { initBackend } from "@semiseg/runtime";
@@ -55,7 +55,7 @@ function stepper(method, batch, from) {
     const { gradients } = await methodGradients(method, context);
     optimizer.apply(gradients, method.trainable.named, step);
     average?.update(step);
-    withoutGradient(() => tf.tidy(() => void method.terms.map((term) => term.afterStep?.(context))));
+    await afterStep(method, context);
     tf.dispose([...gradients.values()]);
     context.dispose();
     step++;

@@ -54,6 +54,25 @@ export interface AgreeingVoxels {
   readonly scores: Float32Array;
 }
 
+/** {@link AgreeingVoxels} on the engine: classes and scores. */
+function agreement(logitsV: Tensor, logitsA: Tensor, from: number): [Tensor, Tensor] {
+  const width = logitsV.shape.at(-1)!;
+  const rows = logitsV.size / width;
+  return withoutGradient(() =>
+    tidy(() => {
+      const v = reshape(logitsV, [rows, width]);
+      const own = predictedClass(v);
+      const same = equal(own, predictedClass(reshape(logitsA, [rows, width])));
+      return [where(same, own, scalar(-1, "int32")), confidence(slice(v, [from, 0], [rows - from, width]))];
+    }),
+  ) as [Tensor, Tensor];
+}
+
+const read = (classes: unknown, scores: unknown): AgreeingVoxels => ({
+  classes: classes as Int32Array,
+  scores: scores as Float32Array,
+});
+
 /**
  * Where two networks predict the same class, and how sure the first one is. No gradient.
  *
@@ -62,18 +81,17 @@ export interface AgreeingVoxels {
  * @param from - scores are wanted of the voxels from this one on.
  */
 export function agreeingVoxels(logitsV: Tensor, logitsA: Tensor, from: number): AgreeingVoxels {
-  const width = logitsV.shape.at(-1)!;
-  const rows = logitsV.size / width;
-  const [classes, scores] = withoutGradient(() =>
-    tidy(() => {
-      const v = reshape(logitsV, [rows, width]);
-      const own = predictedClass(v);
-      const same = equal(own, predictedClass(reshape(logitsA, [rows, width])));
-      return [where(same, own, scalar(-1, "int32")), confidence(slice(v, [from, 0], [rows - from, width]))];
-    }),
-  ) as [Tensor, Tensor];
+  const [classes, scores] = agreement(logitsV, logitsA, from);
   // Read outside of tidy, which would look for tensors in every number.
-  const read = { classes: classes.dataSync() as Int32Array, scores: scores.dataSync() as Float32Array };
+  const voxels = read(classes.dataSync(), scores.dataSync());
   dispose([classes, scores]);
-  return read;
+  return voxels;
+}
+
+/** {@link agreeingVoxels} for engines whose values have to be waited for. */
+export async function agreeingVoxelsLater(logitsV: Tensor, logitsA: Tensor, from: number): Promise<AgreeingVoxels> {
+  const [classes, scores] = agreement(logitsV, logitsA, from);
+  const voxels = read(await classes.data(), await scores.data());
+  dispose([classes, scores]);
+  return voxels;
 }

@@ -12,6 +12,15 @@ export interface LabeledMemoryBankOptions {
   readonly capacityPerClass?: number;
 }
 
+/** What a scan's slot is filled with. */
+export interface MemoryRows {
+  readonly width: number;
+  /** Row by row. */
+  readonly values: Float32Array;
+  /** One per row. */
+  readonly classes: Int32Array;
+}
+
 interface Slot {
   /** Sorted by class. */
   readonly embeddings: Float32Array;
@@ -90,18 +99,24 @@ export class LabeledMemoryBank {
       throw new ShapeError(
         `LabeledMemoryBank.write: embeddings must be [R, E] and labels [R], received [${embeddings.shape.join(", ")}] and [${labels.shape.join(", ")}]`,
       );
-    const width = embeddings.shape[1]!;
+    this.store(scanId, {
+      width: embeddings.shape[1]!,
+      values: embeddings.dataSync() as Float32Array,
+      classes: labels.dataSync() as Int32Array,
+    });
+  }
+
+  /** {@link write} of values that are on this side. */
+  store(scanId: string, { width, values, classes }: MemoryRows): void {
     if (this.#width !== 0 && width !== this.#width)
       throw new ShapeError(
         `LabeledMemoryBank.write: embeddings must be ${this.#width} wide as before, received ${width}`,
       );
-    const classes = labels.dataSync();
     const unknown = classes.find((c) => !(c >= 0 && c < this.numClasses));
     if (unknown !== undefined)
       throw new DataError(`LabeledMemoryBank.write: labels must be 0 to ${this.numClasses - 1}, received ${unknown}`);
     this.#width = width;
     const rows = rowsByClass(classes, this.numClasses).map((row) => thinRows(row, this.capacityPerClass));
-    const values = embeddings.dataSync();
     const stored = new Float32Array(sumOf(rows.map((row) => row.length)) * width);
     joinRows(rows).forEach((i, k) => {
       stored.set(values.subarray(i * width, (i + 1) * width), k * width);

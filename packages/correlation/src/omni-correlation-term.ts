@@ -1,8 +1,9 @@
 import { CompatibilityError, checkNumber, DataError } from "@semiseg/errors";
+import { readsAtOnce } from "@semiseg/kernels";
 import { type StepContext, sigmoidRampUp, type Term } from "@semiseg/method";
 import { type Layer, type Module, moduleOf, type NetworkOutput, type RandomStream, withoutGradient } from "@semiseg/nn";
-import { add, div, mul, reshape, type Scalar, sum, type Tensor, tensor1d, tensor2d, tidy } from "@tensorflow/tfjs-core";
-import { agreeingVoxels } from "./agreeing-voxels.js";
+import { add, dispose, div, mul, reshape, type Scalar, sum, type Tensor, tensor2d, tidy } from "@tensorflow/tfjs-core";
+import { type AgreeingVoxels, agreeingVoxels, agreeingVoxelsLater } from "./agreeing-voxels.js";
 import { correlationLoss } from "./correlation-loss.js";
 import { embeddingHead } from "./embedding-head.js";
 import { gatherRows } from "./gather-rows.js";
@@ -42,6 +43,14 @@ export interface OmniCorrelationTermOptions extends LabeledMemoryBankOptions {
 export interface OmniCorrelationTerm extends Term {
   /** What the term remembers of labelled scans; read it to see what correlations are taken with. */
   readonly bank: LabeledMemoryBank;
+}
+
+/** Labelled voxels of a scan that are to be remembered. */
+interface CorrectVoxels {
+  readonly id: string;
+  /** Counted from the batch's first voxel. */
+  readonly rows: Int32Array;
+  readonly classes: Int32Array;
 }
 
 /** Projection and prediction heads of one network. */
@@ -117,7 +126,8 @@ export function omniCorrelationTerm(options: OmniCorrelationTermOptions): OmniCo
   // A second backward pass through the same step must neither write nor move statistics again.
   const visited = new WeakSet<StepContext>();
 
-  const checkChannels = (context: StepContext): void => {
+  const check = (context: StepContext): void => {
+    checkBatch(context, where, numClasses);
     for (const [role, expected] of [
       ["student", channels],
       ["auxiliary", auxiliaryChannels],
@@ -130,38 +140,50 @@ export function omniCorrelationTerm(options: OmniCorrelationTermOptions): OmniCo
     }
   };
 
-  /** Writes the labelled voxels that both networks classify correctly; `classes` are those they agree on. */
-  const remember = (context: StepContext, classes: Int32Array, v: NetworkOutput, a: NetworkOutput): void => {
-    const { labels, ids } = context.labeled;
-    const truth = labels.dataSync();
-    const correct = classes.slice(0, truth.length);
-    for (let i = 0; i < correct.length; i++) if (correct[i] !== truth[i]) correct[i] = -1;
-    const voxels = labels.size / ids.length;
-    for (const [i, id] of ids.entries()) {
+  /** Labelled voxels that both networks classify correctly, scan by scan, no more than the memory keeps. */
+  const correctVoxels = ({ labeled: { ids } }: StepContext, agreed: Int32Array, truth: Int32Array): CorrectVoxels[] => {
+    const correct = truth.map((label, i) => (agreed[i] === label ? label : -1));
+    const voxels = truth.length / ids.length;
+    return ids.map((id, i) => {
       const own = correct.subarray(i * voxels, (i + 1) * voxels);
       const kept = joinRows(rowsByClass(own, numClasses).map((rows) => thinRows(rows, bank.capacityPerClass)));
-      if (kept.length === 0) {
-        bank.write(id, tensor2d([], [0, width]), tensor1d([], "int32"));
-        continue;
-      }
-      const rows = kept.map((row) => i * voxels + row);
-      const [fromV, fromA] = [
-        heads.student.remember(gatherRows(embeddingRows(context, "student", v), rows)),
-        heads.auxiliary.remember(gatherRows(embeddingRows(context, "auxiliary", a), rows)),
-      ];
-      bank.write(
-        id,
-        div(add(fromV, fromA), 2),
-        tensor1d(
-          kept.map((row) => own[row]!),
-          "int32",
-        ),
-      );
-    }
+      return { id, rows: kept.map((row) => i * voxels + row), classes: kept.map((row) => own[row]!) };
+    });
+  };
+
+  /** Their memory vectors, the mean of both networks'. */
+  const vectorsOf = (context: StepContext, rows: Int32Array, v: NetworkOutput, a: NetworkOutput): Tensor =>
+    withoutGradient(() =>
+      tidy(() => {
+        if (rows.length === 0) return tensor2d([], [0, width]);
+        const [fromV, fromA] = [
+          heads.student.remember(gatherRows(embeddingRows(context, "student", v), rows)),
+          heads.auxiliary.remember(gatherRows(embeddingRows(context, "auxiliary", a), rows)),
+        ];
+        return div(add(fromV, fromA), 2);
+      }),
+    );
+
+  const store = (context: StepContext, scans: readonly CorrectVoxels[], vectors: readonly Float32Array[]): void => {
+    for (const [i, { id, classes }] of scans.entries()) bank.store(id, { width, values: vectors[i]!, classes });
     context.log(
       `${name}/memory`,
       bank.counts.reduce((x, y) => x + y, 0),
     );
+  };
+
+  /** What both networks say and remember of a step, where it has to be waited for: in passes of their own. */
+  const ahead = new WeakMap<StepContext, AgreeingVoxels>();
+  const readAhead = async (context: StepContext): Promise<void> => {
+    let [v, a] = [] as NetworkOutput[];
+    tidy(() => withoutGradient(() => void ([v, a] = [context.student.all(), context.auxiliary.all()])));
+    const { labels } = context.labeled;
+    const agreeing = await agreeingVoxelsLater(v!.logits, a!.logits, labels.size);
+    const scans = correctVoxels(context, agreeing.classes, (await labels.data()) as Int32Array);
+    const tensors = scans.map(({ rows }) => vectorsOf(context, rows, v!, a!));
+    store(context, scans, (await Promise.all(tensors.map((tensor) => tensor.data()))) as Float32Array[]);
+    dispose(tensors);
+    ahead.set(context, agreeing);
   };
 
   return {
@@ -175,18 +197,26 @@ export function omniCorrelationTerm(options: OmniCorrelationTermOptions): OmniCo
     },
     about: "both networks find confident unlabelled voxels like the same remembered labelled voxels",
     weight: (step, maxSteps) => weight * sigmoidRampUp(step + 1, rampLength ?? maxSteps),
+    prepare: async (context) => {
+      check(context);
+      if (!readsAtOnce() && !ahead.has(context)) await readAhead(context);
+    },
     loss: (context) => {
-      checkBatch(context, where, numClasses);
-      checkChannels(context);
+      check(context);
       const { student, auxiliary } = context;
       return tidy(() => {
         // Whole passes: rows of them are picked out, halves need not be.
         const [v, a] = [student.all(), auxiliary.all()];
-        const from = context.labeled.labels.size;
-        const agreeing = agreeingVoxels(v.logits, a.logits, from);
+        const { labels } = context.labeled;
+        const from = labels.size;
+        const agreeing = ahead.get(context) ?? agreeingVoxels(v.logits, a.logits, from);
         const first = !visited.has(context);
         visited.add(context);
-        if (first) withoutGradient(() => remember(context, agreeing.classes, v, a));
+        if (first && !ahead.has(context)) {
+          const scans = correctVoxels(context, agreeing.classes, labels.dataSync() as Int32Array);
+          const vectors = scans.map(({ rows }) => vectorsOf(context, rows, v, a).dataSync() as Float32Array);
+          store(context, scans, vectors);
+        }
         const nothing = (): Scalar => mul(sum(v.logits), 0) as Scalar;
         if (!context.unlabeled) return nothing();
         const memories = bank.sample(context.random(name));

@@ -1,4 +1,5 @@
 /** Schedules, EMA teachers, loss terms and composeMethod. @packageDocumentation */
+export * from "./after-step.js";
 export * from "./check-batch.js";
 export * from "./compose-method.js";
 export * from "./exponential-moving-average.js";

@@ -89,7 +89,7 @@ export async function methodGradients(
     return { value, gradients: new Map([...gradients].map(([variable, g]) => [byTfName.get(variable.name)!, g])) };
   };
   const active = method.terms.filter((term) => term.weight(context.step, context.maxSteps) !== 0);
-  for (const term of active) term.prepare?.(context);
+  for (const term of active) await term.prepare?.(context);
   const { value, gradients } =
     active.length > 0 ? backward() : { value: scalar(0), gradients: new Map<string, Tensor>() };
   const numbers = await readScalars([value, ...values.values()]);

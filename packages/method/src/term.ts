@@ -100,15 +100,21 @@ export interface Term {
   readonly needs: Needs;
   /** Weight at a step (counted from 0) of a run of `maxSteps`; 0 skips `loss` altogether. */
   weight(step: number, maxSteps: number): number;
-  /** Before the losses of a step, if the weight is not 0: begins work that can run beside the networks' passes. */
-  prepare?(context: StepContext): void;
+  /**
+   * Before the losses of a step, if the weight is not 0: begins work that can run beside the networks' passes, and reads
+   * values that the loss needs on this side, where the engine cannot read while code runs (`readsAtOnce`).
+   */
+  prepare?(context: StepContext): void | Promise<void>;
   /** The unweighted loss; `value * weight` is what is minimised. */
   loss(context: StepContext): Scalar;
   /** Modules trained with the student and dropped at test time, by name. */
   readonly modules?: Readonly<Record<string, Module>>;
   readonly state?: TermState;
-  /** After the optimizer step, without gradient: thresholds, banks. The step's outputs are still there. */
-  afterStep?(context: StepContext): void;
+  /**
+   * After the optimizer step, without gradient: thresholds, banks. The step's outputs are still there, also for what it
+   * waits for; tensors of its own that are to outlive the first wait need `keep`.
+   */
+  afterStep?(context: StepContext): void | Promise<void>;
   /** One line for `semiseg explain`: what it compares, where it comes from. */
   readonly about?: string;
 }

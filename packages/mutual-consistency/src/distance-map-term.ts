@@ -42,20 +42,22 @@ export function distanceMapTerm(options: DistanceMapTermOptions = {}): Term {
   if (dice === 0 && regression === 0)
     throw new OptionError("distanceMapTerm: dice and regression are both 0, so nothing would be learned");
   const begun = new WeakMap<StepContext, DistanceMaps>();
-  const mapsOf = (context: StepContext): DistanceMaps => {
-    const { labels } = context.labeled;
-    const maps =
-      begun.get(context) ??
-      distanceMapsAhead({ labels: labels.dataSync(), shape: labels.shape, numClasses: context.numClasses });
+  const begin = (context: StepContext, labels: ArrayLike<number>): DistanceMaps => {
+    const { shape } = context.labeled.labels;
+    const maps = distanceMapsAhead({ labels, shape, numClasses: context.numClasses });
     begun.set(context, maps);
     return maps;
   };
+  const mapsOf = (context: StepContext): DistanceMaps =>
+    begun.get(context) ?? begin(context, context.labeled.labels.dataSync());
   return {
     name: "distance map",
     needs: { heads: ["distance"] },
     about: "the distance head learns the labelled half",
     weight: () => weight,
-    ...(regression > 0 ? { prepare: (context: StepContext) => void mapsOf(context) } : {}),
+    ...(regression > 0
+      ? { prepare: async (context: StepContext) => void begin(context, await context.labeled.labels.data()) }
+      : {}),
     loss: (context) => {
       const distance = context.student.labeled().heads["distance"]!;
       const { onehot } = context.labeled;

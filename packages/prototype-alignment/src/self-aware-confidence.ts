@@ -2,7 +2,7 @@ import { checkNumber } from "@semiseg/errors";
 import type { StepContext, TermState } from "@semiseg/method";
 import { withoutGradient } from "@semiseg/nn";
 import { ConfidenceThresholds, type ConfidenceThresholdsState } from "@semiseg/uncertainty";
-import type { Tensor } from "@tensorflow/tfjs-core";
+import { concat, keep, type Tensor } from "@tensorflow/tfjs-core";
 import { teacherTargets } from "./teacher-targets.js";
 import { unlabeledProbabilities } from "./unlabeled-probabilities.js";
 import { type WarmUpOptions, warmUpSteps } from "./warm-up.js";
@@ -28,8 +28,8 @@ export interface SelfAwareConfidence {
   readonly thresholds: ConfidenceThresholds;
   /** The certain voxels of the unlabelled half, one mask per scale, from the teacher's probabilities; shared in a step. */
   masks(context: StepContext): readonly Tensor[];
-  /** Moves the thresholds, once a step whoever asks, after the warm-up; to be called from `afterStep`. */
-  adapt(context: StepContext): void;
+  /** Moves the thresholds, once a step whoever asks, after the warm-up; what `afterStep` of the terms returns. */
+  adapt(context: StepContext): Promise<void>;
   /** For checkpoints. */
   readonly state: TermState;
 }
@@ -62,12 +62,21 @@ export function selfAwareConfidence(options: SelfAwareConfidenceOptions): SelfAw
       context.share("certain voxels", () =>
         withoutGradient(() => teacherTargets(context).map(({ probs }, scale) => thresholds.certainMask(probs, scale))),
       ),
-    adapt: (context) => {
+    adapt: async (context) => {
       if (fixed !== undefined || adapted.has(context) || context.step < warmUpSteps(context.maxSteps, options)) return;
       adapted.add(context);
       const targets = teacherTargets(context);
-      for (const [scale, probs] of unlabeledProbabilities(context).entries())
-        thresholds.update(probs, targets[scale]!.labels, scale);
+      const sums = keep(
+        concat(
+          unlabeledProbabilities(context).map((probs, scale) =>
+            thresholds.measure(probs, targets[scale]!.labels, scale),
+          ),
+        ),
+      );
+      const values = await sums.data();
+      sums.dispose();
+      for (let scale = 0; scale < numScales; scale++)
+        thresholds.move(values.subarray(scale * 2 * numClasses, (scale + 1) * 2 * numClasses), scale);
       for (const [scale, row] of thresholds.values.entries())
         for (const [c, value] of row.entries()) context.log(`confidence/scale${scale}/class${c}`, value);
     },

@@ -91,11 +91,21 @@ export class ConfidenceThresholds {
    * @param pseudoLabels - int32 `[N, ...S]`.
    */
   update(studentProbs: Tensor, pseudoLabels: Tensor, scale: number): void {
+    const sums = this.measure(studentProbs, pseudoLabels, scale);
+    this.move(sums.dataSync(), scale);
+    sums.dispose();
+  }
+
+  /**
+   * First half of {@link update}, on the engine: `[2, C]`, the sum of the probabilities of each class over the voxels
+   * pseudo-labelled with it, and their number.
+   */
+  measure(studentProbs: Tensor, pseudoLabels: Tensor, scale: number): Tensor {
     this.#check(studentProbs, scale);
     checkShape("ConfidenceThresholds.update", "pseudoLabels", pseudoLabels, studentProbs.shape.slice(0, -1));
     const classes = this.numClasses;
     const rows = pseudoLabels.size;
-    const both = withoutGradient(() =>
+    return withoutGradient(() =>
       tidy(() => {
         const held = cast(oneHot(cast(reshape(pseudoLabels, [rows]), "int32"), classes), "float32");
         const all = ones([1, rows]) as Tensor2D;
@@ -106,8 +116,11 @@ export class ConfidenceThresholds {
         ]);
       }),
     );
-    const sums = both.dataSync();
-    both.dispose();
+  }
+
+  /** Second half of {@link update}: moves the thresholds of a scale by what was measured. */
+  move(sums: ArrayLike<number>, scale: number): void {
+    const classes = this.numClasses;
     this.#values[scale] = this.#values[scale]!.map((tau, c) => {
       const count = sums[classes + c]!;
       if (count === 0) return tau;

@@ -1,4 +1,5 @@
 import {
+  afterStep,
   createStepContext,
   ExponentialMovingAverage,
   type Method,
@@ -6,7 +7,7 @@ import {
   methodGradients,
   type StepBatch,
 } from "@semiseg/method";
-import { loadStateDict, moduleOf, type Optimizer, RandomStream, sgd, withoutGradient } from "@semiseg/nn";
+import { loadStateDict, moduleOf, type Optimizer, RandomStream, sgd } from "@semiseg/nn";
 import * as tf from "@tensorflow/tfjs-core";
 
 /** What a short run works with. */
@@ -71,7 +72,7 @@ export function openRun(method: Method, options: RunOptions): Run {
       const { total, terms, gradients } = await methodGradients(method, context, { gradientNorms });
       optimizer.apply(gradients, method.trainable.named, step);
       average?.update(step);
-      withoutGradient(() => tf.tidy(() => void method.terms.map((term) => term.afterStep?.(context))));
+      await afterStep(method, context);
       const log = Object.fromEntries(
         [...context.logged].map(([name, v]) => [name, typeof v === "number" ? v : v.dataSync()[0]!]),
       );

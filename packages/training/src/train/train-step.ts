@@ -1,5 +1,6 @@
 import type { Batch } from "@semiseg/data";
 import {
+  afterStep,
   createStepContext,
   type Method,
   methodGradients,
@@ -8,7 +9,7 @@ import {
   type StepBatch,
   teacherDistance,
 } from "@semiseg/method";
-import { type Optimizer, type RandomStream, withoutGradient } from "@semiseg/nn";
+import type { Optimizer, RandomStream } from "@semiseg/nn";
 import { addN, dispose, slice, square, sum, type Tensor, tensor, tidy } from "@tensorflow/tfjs-core";
 import { DivergenceError } from "../run/training-error.js";
 
@@ -92,8 +93,7 @@ async function culprits(method: Method, open: (method: Method) => OwnedStepConte
 }
 
 /**
- * One optimizer step: losses and gradients, weights, teacher, then the terms' `afterStep` (inside `tidy` and without
- * gradient: state tensors that they make there need `keep`).
+ * One optimizer step: losses and gradients, weights, teacher, then the terms' `afterStep` (without gradient).
  *
  * @throws DivergenceError naming the term when a loss or its gradient is not finite; no weight was changed by then.
  */
@@ -117,7 +117,7 @@ export async function trainStep(options: TrainStepOptions): Promise<StepResult> 
     }
     optimizer.apply(gradients, method.trainable.named, step);
     average?.update(step);
-    withoutGradient(() => tidy(() => void method.terms.map((term) => term.afterStep?.(context))));
+    await afterStep(method, context);
     const log: Record<string, number> = {};
     if (method.teacher) {
       const distance = teacherDistance(method.student, method.teacher.network);
