@@ -1,7 +1,13 @@
 // Times the steps of one method and of its parts on request: reads `run ITEM` and `profile ITEM` lines, answers one JSON
 // line each. All of them work on the same batch, network size and engine.
 import { createInterface } from "node:readline";
-import { afterStep, composeMethod, createStepContext, ExponentialMovingAverage, methodGradients } from "@semiseg/method";
+import {
+  afterStep,
+  composeMethod,
+  createStepContext,
+  ExponentialMovingAverage,
+  methodGradients,
+} from "@semiseg/method";
 import { RandomStream, sgd, withoutGradient } from "@semiseg/nn";
 import * as presets from "@semiseg/presets";
 import { initBackend } from "@semiseg/runtime";

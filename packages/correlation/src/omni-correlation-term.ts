@@ -175,12 +175,13 @@ export function omniCorrelationTerm(options: OmniCorrelationTermOptions): OmniCo
   /** What both networks say and remember of a step, where it has to be waited for: in passes of their own. */
   const ahead = new WeakMap<StepContext, AgreeingVoxels>();
   const readAhead = async (context: StepContext): Promise<void> => {
-    let [v, a] = [] as NetworkOutput[];
-    tidy(() => withoutGradient(() => void ([v, a] = [context.student.all(), context.auxiliary.all()])));
+    const passes: NetworkOutput[] = [];
+    tidy(() => withoutGradient(() => void passes.push(context.student.all(), context.auxiliary.all())));
+    const [v, a] = passes as [NetworkOutput, NetworkOutput];
     const { labels } = context.labeled;
-    const agreeing = await agreeingVoxelsLater(v!.logits, a!.logits, labels.size);
+    const agreeing = await agreeingVoxelsLater(v.logits, a.logits, labels.size);
     const scans = correctVoxels(context, agreeing.classes, (await labels.data()) as Int32Array);
-    const tensors = scans.map(({ rows }) => vectorsOf(context, rows, v!, a!));
+    const tensors = scans.map(({ rows }) => vectorsOf(context, rows, v, a));
     store(context, scans, (await Promise.all(tensors.map((tensor) => tensor.data()))) as Float32Array[]);
     dispose(tensors);
     ahead.set(context, agreeing);

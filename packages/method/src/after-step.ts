@@ -9,12 +9,8 @@ import type { StepContext } from "./term.js";
  */
 export async function afterStep(method: Method, context: StepContext): Promise<void> {
   for (const term of method.terms) {
-    let done: void | Promise<void> = undefined;
-    withoutGradient(() =>
-      tidy(() => {
-        done = term.afterStep?.(context);
-      }),
-    );
-    await done;
+    const waits: (void | Promise<void>)[] = [];
+    withoutGradient(() => tidy(() => void waits.push(term.afterStep?.(context))));
+    await waits[0];
   }
 }

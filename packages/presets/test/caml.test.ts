@@ -130,7 +130,7 @@ eachBackend("caml trains", () => {
     const first = caml(small);
     const run = openRun(first, options);
     for (let step = 0; step < 2; step++) await run.step(step);
-    const saved = run.save();
+    const saved = await run.save();
     const second = caml({ ...small, network: { ...flat, seed: 9 } });
     const resumed = openRun(second, options);
     resumed.load(saved);

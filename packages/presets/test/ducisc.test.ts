@@ -68,7 +68,7 @@ eachBackend("duCiSc trains", () => {
     const first = duCiSc(config);
     const run = openRun(first, options);
     for (let step = 0; step < 4; step++) await run.step(step);
-    const saved = run.save();
+    const saved = await run.save();
     const second = duCiSc({ ...config, network: { ...flat, seed: 9 } });
     const resumed = openRun(second, options);
     resumed.load(saved);

@@ -240,7 +240,7 @@ eachBackend("icl trains", (backend) => {
     const first = icl(small);
     const run = openRun(first, options);
     for (let step = 0; step < 2; step++) await run.step(step);
-    const saved = run.save();
+    const saved = await run.save();
     const second = icl({ ...small, network: { ...flat, seed: 9 } });
     const resumed = openRun(second, options);
     resumed.load(saved);

@@ -77,7 +77,7 @@ eachBackend("presets of mutual consistency train", () => {
         for (const [key, v] of Object.entries(log)) expect(Number.isFinite(v), key).toBe(true);
       }
       expect(counts[3]).toBe(counts[2]);
-      const saved = run.save();
+      const saved = await run.save();
       const second = build();
       const resumed = openRun(second, options);
       resumed.load(saved);

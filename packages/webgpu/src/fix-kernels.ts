@@ -1,6 +1,12 @@
 import { replaceKernel } from "@semiseg/kernels";
 import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
-import { type DataType, type NamedAttrMap, type NamedTensorInfoMap, slice_util, type TensorInfo } from "@tensorflow/tfjs-core";
+import {
+  type DataType,
+  type NamedAttrMap,
+  type NamedTensorInfoMap,
+  slice_util,
+  type TensorInfo,
+} from "@tensorflow/tfjs-core";
 import { type AxisMap, indexMap } from "./index-map-program.js";
 import { scan } from "./scan-program.js";
 

@@ -46,7 +46,7 @@ export function guardErrors(backend: WebGPUBackend): ErrorGuard {
     ).tensorMap.get(dataId)!;
     if (values !== null && values !== undefined) return values;
     throw new BackendError(
-      "values of a WebGPU tensor cannot be read while code runs: use await tensor.data() in place of dataSync(); terms that need values within a step (CAML's correlation, DuCiSC's prototypes) run on the other engines",
+      "values of a WebGPU tensor cannot be read while code runs: use await tensor.data() in place of dataSync()",
     );
   };
   return {

@@ -3,7 +3,19 @@ import { describe, expect, it } from "vitest";
 import { here, runInChromium } from "./helpers/run-in-chromium.js";
 
 /** Test files of other packages that a browser can run: golden values, gradients, leaks. */
-const FILES = ["correlation/test/correlation-loss", "correlation/test/correlation", "correlation/test/cross-sample-mutual-attention", "correlation/test/omni-correlation-term", "icl-proxies/test/icl-losses", "icl-proxies/test/proxy-attention", "icl-proxies/test/proxy-modules", "prototype-alignment/test/losses", "prototype-alignment/test/prototype-alignment", "task-affinity/test/task-affinity", "task-affinity/test/terms"];
+const FILES = [
+  "correlation/test/correlation-loss",
+  "correlation/test/correlation",
+  "correlation/test/cross-sample-mutual-attention",
+  "correlation/test/omni-correlation-term",
+  "icl-proxies/test/icl-losses",
+  "icl-proxies/test/proxy-attention",
+  "icl-proxies/test/proxy-modules",
+  "prototype-alignment/test/losses",
+  "prototype-alignment/test/prototype-alignment",
+  "task-affinity/test/task-affinity",
+  "task-affinity/test/terms",
+];
 
 const browser = findChromium();
 

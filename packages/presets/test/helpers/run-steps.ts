@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly maxSteps: number;
   /** Samples per half. Default 2. */
   readonly half?: number;
+  /** Default: {@link randomBatch}. */
+  readonly batch?: (step: number, options: RunOptions) => StepBatch;
 }
 
 /** One step as a test sees it. */
@@ -53,7 +55,7 @@ export interface SavedRun {
 /** A run of single steps. */
 export interface Run {
   step(step: number, gradientNorms?: boolean): Promise<StepRecord>;
-  save(): SavedRun;
+  save(): Promise<SavedRun>;
   load(saved: SavedRun): void;
 }
 
@@ -66,32 +68,38 @@ export function openRun(method: Method, options: RunOptions): Run {
   const everything = moduleOf({ trainable: method.trainable, teacher: method.teacher?.network });
   return {
     async step(step: number, gradientNorms = false): Promise<StepRecord> {
-      const batch = randomBatch(step, options);
+      const batch = (options.batch ?? randomBatch)(step, options);
       const { maxSteps } = options;
       const context = createStepContext(method, batch, { step, maxSteps, random: new RandomStream(7) });
       const { total, terms, gradients } = await methodGradients(method, context, { gradientNorms });
       optimizer.apply(gradients, method.trainable.named, step);
       average?.update(step);
       await afterStep(method, context);
-      const log = Object.fromEntries(
-        [...context.logged].map(([name, v]) => [name, typeof v === "number" ? v : v.dataSync()[0]!]),
-      );
+      const log: Record<string, number> = {};
+      for (const [name, v] of context.logged) log[name] = typeof v === "number" ? v : (await v.data())[0]!;
       tf.dispose([...gradients.values()]);
       context.dispose();
       tf.dispose([batch.labeled.image, batch.labeled.labels, batch.unlabeled!.image]);
       return { total, terms, log };
     },
-    save() {
-      const copy = (tensors: ReadonlyMap<string, tf.Tensor>) =>
-        new Map([...tensors].map(([name, t]) => [name, { values: t.dataSync().slice(), shape: t.shape }] as const));
+    async save() {
+      const copy = async (tensors: ReadonlyMap<string, tf.Tensor>) => {
+        const values = await Promise.all([...tensors.values()].map((t) => t.data()));
+        return new Map(
+          [...tensors].map(([name, { shape }], i) => [name, { values: values[i]!.slice(), shape }] as const),
+        );
+      };
       const saved = optimizer.saveState();
+      const terms = method.terms.map(async ({ state }) => {
+        const s = state?.save();
+        return (
+          s && { json: JSON.parse(JSON.stringify(s.json)) as unknown, tensors: await copy(s.tensors ?? new Map()) }
+        );
+      });
       return {
-        weights: copy(everything.named),
-        optimizer: { json: structuredClone(saved.json), tensors: copy(saved.tensors) },
-        terms: method.terms.map(({ state }) => {
-          const s = state?.save();
-          return s && { json: JSON.parse(JSON.stringify(s.json)) as unknown, tensors: copy(s.tensors ?? new Map()) };
-        }),
+        weights: await copy(everything.named),
+        optimizer: { json: structuredClone(saved.json), tensors: await copy(saved.tensors) },
+        terms: await Promise.all(terms),
       };
     },
     load(saved) {
