@@ -15,10 +15,14 @@ export function checkMaps(where: string, maps: readonly Tensor[], rank: number, 
       );
 }
 
-/** L_spa: cross-entropy and squared Dice, background included, of maps resized to the labels; mean over scales. */
-export function proxySupervisionLoss(labels: Tensor, maps: readonly Tensor[]): Scalar {
+/**
+ * L_spa: cross-entropy and squared Dice, background included, of maps resized to the labels; mean over scales.
+ *
+ * @param presentOnly - average Dice over the classes that the labels hold.
+ */
+export function proxySupervisionLoss(labels: Tensor, maps: readonly Tensor[], presentOnly = false): Scalar {
   const size = labels.shape.slice(1);
-  const both = { crossEntropyWeight: 1, diceWeight: 1, includeBackground: true };
+  const both = { crossEntropyWeight: 1, diceWeight: 1, includeBackground: true, presentOnly };
   return tidy(() =>
     averaged(
       maps.map((map) =>

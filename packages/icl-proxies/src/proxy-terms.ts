@@ -37,17 +37,24 @@ function proxyTerm(
 /** 0 that still depends on the student. */
 const nothing = ({ student }: StepContext): Scalar => mul(sum(student.labeled().logits), 0) as Scalar;
 
+/** Options of {@link proxySupervisionTerm}. */
+export interface ProxySupervisionTermOptions extends ProxyTermOptions {
+  /** Average Dice over the classes that the labelled half holds. Default false, as published. */
+  readonly presentOnly?: boolean;
+}
+
 /**
  * Term L_spa: the maps of SSPA on labelled images learn the labels, `1/S sum_i [CE + mean_k Dice]` of maps resized to
  * them. Weight 1.
  *
  * @see Zhu et al. (ICL), MIDL 2023.
  */
-export function proxySupervisionTerm(options: ProxyTermOptions): ProxyTerm {
+export function proxySupervisionTerm(options: ProxySupervisionTermOptions): ProxyTerm {
+  const { proxies, presentOnly = false } = options;
   return proxyTerm("proxySupervisionTerm", options, {
     name: "proxy supervision",
     about: "class maps of the proxies on labelled images learn the labels",
-    loss: (context) => proxySupervisionLoss(context.labeled.labels, options.proxies.labeled(context).maps),
+    loss: (context) => proxySupervisionLoss(context.labeled.labels, proxies.labeled(context).maps, presentOnly),
   });
 }
 

@@ -41,6 +41,35 @@ eachBackend("iclLosses", () => {
     expect(value(proxy)).toBeCloseTo(1.9862896, 5);
   });
 
+  it("G4: a coarse map counts for the labels as its interpolation at half-pixel centres", () => {
+    const coarse = tf.stack([tf.tensor([0, 1, 2, 3], [1, 2, 2]), tf.zeros([1, 2, 2])], -1);
+    const fine = tf.stack(
+      [
+        tf.tensor([0, 0.25, 0.75, 1, 0.5, 0.75, 1.25, 1.5, 1.5, 1.75, 2.25, 2.5, 2, 2.25, 2.75, 3], [1, 4, 4]),
+        tf.zeros([1, 4, 4]),
+      ],
+      -1,
+    );
+    const y = tf.tensor(
+      Array.from({ length: 16 }, (_, i) => (i % 3 === 0 ? 1 : 0)),
+      [1, 4, 4],
+      "int32",
+    );
+    const both = [coarse, fine].map((map) => {
+      const { proxy, unsupervised } = iclLosses({
+        ...args,
+        labels: y,
+        labeledProxyMaps: [map],
+        unlabeledProxyMaps: [map],
+        unlabeledConsistentMaps: [map],
+        unlabeledLogits: tf.randomNormal([1, 4, 4, 2], 0, 1, "float32", 7),
+      });
+      return [value(proxy), value(unsupervised)];
+    });
+    expect(both[0]![0]).toBeCloseTo(both[1]![0]!, 6);
+    expect(both[0]![1]).toBeCloseTo(both[1]![1]!, 6);
+  });
+
   it("averages over scales, resizing maps to the labels", () => {
     const y = tf.tensor(
       Array(16)

@@ -15,6 +15,8 @@ export interface DiceCrossEntropyLossOptions {
   readonly smooth?: number;
   /** Count class 0 in the Dice part. Default false. */
   readonly includeBackground?: boolean;
+  /** Average the Dice part over the classes that `yTrue` holds. Default false. */
+  readonly presentOnly?: boolean;
 }
 
 /**
@@ -32,6 +34,7 @@ export function diceCrossEntropyLoss(yTrue: Tensor, logits: Tensor, options: Dic
     squaredPred = true,
     smooth = 1e-5,
     includeBackground = false,
+    presentOnly = false,
   } = options;
   checkRank("diceCrossEntropyLoss", "logits", logits, [3, 4, 5]);
   checkShape("diceCrossEntropyLoss", "yTrue", yTrue, logits.shape.slice(0, -1));
@@ -41,7 +44,11 @@ export function diceCrossEntropyLoss(yTrue: Tensor, logits: Tensor, options: Dic
     const { crossEntropy, intersection, squares, sums, counts } = segmentationSums(yTrue, logits);
     // Labels are 0 or 1: the sum of their squares is their count.
     const perClass = diceFromSums(intersection, squaredPred ? squares : sums, counts, smooth);
-    const dice = reduceClasses(perClass, includeBackground, "mean");
+    const dice = reduceClasses(perClass, {
+      includeBackground,
+      reduction: "mean",
+      present: presentOnly ? counts : undefined,
+    });
     return add(mul(div(crossEntropy, yTrue.size), crossEntropyWeight), mul(dice, diceWeight)) as Scalar;
   });
 }

@@ -1,7 +1,10 @@
 import { checkChoice, checkNumber, checkRank, checkSameShape, ShapeError } from "@semiseg/errors";
 import {
   add,
+  cast,
   div,
+  greater,
+  maximum,
   mean,
   mul,
   reshape,
@@ -24,6 +27,8 @@ export interface DiceLossOptions {
   readonly includeBackground?: boolean;
   /** Over classes. Default `mean`; `none` gives `[classes]`. */
   readonly reduction?: "mean" | "sum" | "none";
+  /** Leave out classes that `yTrue` does not hold: of a mean and a sum; `none` has 0 for them. Default false. */
+  readonly presentOnly?: boolean;
   /** float32 0/1 `[N, ...S]`; only voxels with 1 count. Default: all. */
   readonly mask?: Tensor;
 }
@@ -33,16 +38,25 @@ export function diceFromSums(intersection: Tensor, predicted: Tensor, truth: Ten
   return tidy(() => sub(1, div(add(mul(intersection, 2), smooth), add(add(predicted, truth), smooth))));
 }
 
-/** Reduces a loss per class `[C]`. */
+/** Reduces a loss per class `[C]`; `present` `[C]`, above 0 for the classes that count. */
 export function reduceClasses(
   perClass: Tensor,
-  includeBackground: boolean,
-  reduction: "mean" | "sum" | "none",
+  {
+    includeBackground,
+    reduction,
+    present,
+  }: Required<Pick<DiceLossOptions, "includeBackground" | "reduction">> & {
+    readonly present?: Tensor | undefined;
+  },
 ): Tensor {
   return tidy(() => {
-    const counted = includeBackground ? reshape(perClass, perClass.shape) : slice(perClass, [1], [perClass.size - 1]);
-    if (reduction === "none") return counted;
-    return reduction === "mean" ? mean(counted) : sum(counted);
+    const counted = (x: Tensor): Tensor => (includeBackground ? reshape(x, x.shape) : slice(x, [1], [x.size - 1]));
+    const losses = counted(perClass);
+    const held = present && cast(greater(counted(present), 0), "float32");
+    const kept = held ? mul(losses, held) : losses;
+    if (reduction === "none") return kept;
+    if (reduction === "sum") return sum(kept);
+    return held ? div(sum(kept), maximum(sum(held), 1)) : mean(kept);
   });
 }
 
@@ -60,7 +74,8 @@ export function reduceClasses(
  * @see Milletari, Navab, Ahmadi, "V-Net", 3DV 2016, arXiv:1606.04797, section 3.
  */
 export function diceLoss(yTrue: Tensor, yPred: Tensor, options: DiceLossOptions = {}): Scalar {
-  const { squaredPred = true, smooth = 1e-5, includeBackground = false, reduction = "mean", mask } = options;
+  const { squaredPred = true, smooth = 1e-5, includeBackground = false, reduction = "mean" } = options;
+  const { presentOnly = false, mask } = options;
   checkRank("diceLoss", "yPred", yPred, [2, 3, 4, 5]);
   checkSameShape("diceLoss", "yTrue", yTrue, "yPred", yPred);
   checkNumber("diceLoss", "smooth", smooth, { min: 0 });
@@ -78,7 +93,12 @@ export function diceLoss(yTrue: Tensor, yPred: Tensor, options: DiceLossOptions 
       [p, t] = [mul(p, m), mul(t, m)];
     }
     const size = (x: Tensor): Tensor => sum(squaredPred ? square(x) : x, 0);
-    const perClass = diceFromSums(sum(mul(p, t), 0), size(p), size(t), smooth);
-    return reduceClasses(perClass, includeBackground, reduction) as Scalar;
+    const truth = size(t);
+    const perClass = diceFromSums(sum(mul(p, t), 0), size(p), truth, smooth);
+    return reduceClasses(perClass, {
+      includeBackground,
+      reduction,
+      present: presentOnly ? truth : undefined,
+    }) as Scalar;
   });
 }

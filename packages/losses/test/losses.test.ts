@@ -56,6 +56,30 @@ eachBackend("losses", () => {
     }
   });
 
+  it("presentOnly: the mean over the classes that the truth holds, 0 for the others, none in an empty truth", () => {
+    const z = tf.randomNormal([1, 3, 4, 4], 0, 2, "float32", 5);
+    const y = tf.tensor([0, 2, 2, 0, 2, 0, 0, 0, 2, 2, 0, 0], [1, 3, 4], "int32");
+    const onehot = tf.cast(tf.oneHot(tf.reshape(y, [12]), 4), "float32").reshape([1, 3, 4, 4]);
+    const p = tf.softmax(z);
+    const perClass = diceLoss(onehot, p, { includeBackground: true, reduction: "none" }).dataSync();
+    const present = { includeBackground: true, presentOnly: true };
+    expect(value(diceLoss(onehot, p, present))).toBeCloseTo((perClass[0]! + perClass[2]!) / 2, 6);
+    expect(value(diceLoss(onehot, p, { presentOnly: true }))).toBeCloseTo(perClass[2]!, 6);
+    expect(value(diceLoss(onehot, p, { ...present, reduction: "sum" }))).toBeCloseTo(perClass[0]! + perClass[2]!, 6);
+    expect(Array.from(diceLoss(onehot, p, { ...present, reduction: "none" }).dataSync()).map((v) => v > 0)).toEqual([
+      true,
+      false,
+      true,
+      false,
+    ]);
+    expect(value(diceCrossEntropyLoss(y, z, { ...present, crossEntropyWeight: 0, diceWeight: 1 }))).toBeCloseTo(
+      (perClass[0]! + perClass[2]!) / 2,
+      5,
+    );
+    expect(value(diceLoss(tf.zerosLike(onehot), p, present))).toBe(0);
+    expect(gradientError((x) => diceLoss(onehot, x!, present), [p])).toBeLessThan(2e-3);
+  });
+
   it("gradients agree with numeric ones", () => {
     const y = labels([0, 1, 2, 1]);
     const onehot = tf.cast(tf.oneHot(tf.tensor1d([0, 1, 2, 1], "int32"), 3), "float32").reshape([1, 1, 4, 3]);

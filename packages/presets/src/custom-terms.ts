@@ -1,6 +1,7 @@
 import { type OmniCorrelationTermOptions, omniCorrelationTerm } from "@semiseg/correlation";
 import { OptionError } from "@semiseg/errors";
 import {
+  type ProxySupervisionTermOptions,
   type ProxyTermOptions,
   predictionConsistencyTerm,
   proxyConsistencyTerm,
@@ -82,7 +83,7 @@ export interface CustomTermOptions {
   /** `confidence: true` takes prototypes of unlabelled images over certain voxels only. */
   readonly "prototype-alignment": PrototypeTermOptions & { readonly confidence?: boolean };
   readonly "mix-prototypes": PrototypeTermOptions & FusionOptions;
-  readonly "proxy-supervision": Omit<ProxyTermOptions, "proxies">;
+  readonly "proxy-supervision": Omit<ProxySupervisionTermOptions, "proxies">;
   readonly "prediction-consistency": Omit<ProxyTermOptions, "proxies">;
   readonly "proxy-consistency": Omit<ProxyTermOptions, "proxies">;
   readonly "channel-dice": ChannelDiceTermOptions;

@@ -1,4 +1,5 @@
 import {
+  type ProxySupervisionTermOptions,
   type ProxyTermOptions,
   predictionConsistencyTerm,
   proxyConsistencyTerm,
@@ -18,7 +19,7 @@ export interface IclConfig extends Omit<SemanticProxiesOptions, "network" | "ran
   readonly network?: NetworkChoice;
   readonly supervised?: Omit<SupervisedTermOptions, "of" | "heads">;
   /** L_spa: labelled class maps learn the labels. Weight 1; false leaves it out. */
-  readonly proxySupervision?: Omit<ProxyTermOptions, "proxies"> | false;
+  readonly proxySupervision?: Omit<ProxySupervisionTermOptions, "proxies"> | false;
   /** L_usc: unlabelled class maps agree with the prediction. Weight 1 (published for AMOS: 0.1); false leaves it out. */
   readonly predictionConsistency?: Omit<ProxyTermOptions, "proxies"> | false;
   /** L_con: both modules' unlabelled class maps agree. Weight 50 in 2-D, 10 in 3-D; false leaves it out. */

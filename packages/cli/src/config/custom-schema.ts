@@ -56,7 +56,7 @@ export const termSchemas = {
   "fused-images": { ...prototype, ...fusion },
   "prototype-alignment": { ...prototype, confidence: z.boolean().optional().describe("Over certain voxels only") },
   "mix-prototypes": { ...prototype, ...fusion },
-  "proxy-supervision": { weight: weight.optional() },
+  "proxy-supervision": { weight: weight.optional(), presentOnly: dice.presentOnly },
   "prediction-consistency": { weight: weight.optional() },
   "proxy-consistency": { weight: weight.optional() },
   "channel-dice": {

@@ -21,6 +21,7 @@ export const dice = {
   squaredPred: z.boolean().optional(),
   smooth: weight.optional(),
   includeBackground: z.boolean().optional(),
+  presentOnly: z.boolean().optional().describe("Average Dice over the classes that the labelled half holds"),
 };
 export const uncertainty = z
   .strictObject({

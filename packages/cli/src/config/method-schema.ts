@@ -86,7 +86,7 @@ const options = {
     without,
     ...proxyModules,
     supervised: z.strictObject({ weight: weight.optional(), ...dice }).optional(),
-    proxySupervision: orFalse({ weight: weight.optional() }),
+    proxySupervision: orFalse({ weight: weight.optional(), presentOnly: dice.presentOnly }),
     predictionConsistency: orFalse({ weight: weight.optional() }),
     proxyConsistency: orFalse({ weight: weight.optional() }),
   }),
