@@ -30,7 +30,9 @@ export function panelsSvg({ panels, columns = panels.length, size = 180, title =
   const [gap, top, below] = [10, title ? 30 : 8, 22];
   const [cellWidth, cellHeight] = [size + bar + gap, Math.round(size * tallest) + below + gap];
   const rows = Math.ceil(panels.length / columns);
-  const [width, height] = [columns * cellWidth + gap, rows * cellHeight + top];
+  // Wide enough for the title too: about 8 pixels a letter.
+  const width = Math.max(columns * cellWidth + gap, 2 * gap + 8 * title.length);
+  const height = rows * cellHeight + top;
   const cells = panels.map(({ picture, caption, contours = [] }, i) => {
     const [x, y] = [gap + (i % columns) * cellWidth, top + Math.floor(i / columns) * cellHeight];
     const zoom = size / picture.width;
