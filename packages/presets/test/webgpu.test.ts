@@ -82,8 +82,9 @@ describe("20 steps on phantoms on WebGPU, each what the cpu backend makes of the
           );
         for (const [key, value] of Object.entries(expected.log))
           expect(Math.abs(record.log[key]! - value), `${key}, step ${step}`).toBeLessThan(1e-4);
-        // Of how far the weights moved: rounding is magnified by normalisation over the few voxels of the coarsest scale.
-        expect(distance(own, after) / distance(own, before), `weights, step ${step}`).toBeLessThan(0.01);
+        // Of how far the weights moved: rounding is magnified by UG-MCL's steep map of distances to masks, in whose steps
+        // the native engine is 0.5 % away from the cpu backend, and by normalisation over few voxels.
+        expect(distance(own, after) / distance(own, before), `weights, step ${step}`).toBeLessThan(0.02);
       }
       method.dispose();
     },

@@ -20,7 +20,7 @@ export function guardErrors(backend: WebGPUBackend): ErrorGuard {
   let lost: string | null = null;
   device.addEventListener("uncapturederror", (event) => pending.push((event as GPUUncapturedErrorEvent).error.message));
   void device.lost.then(({ reason, message }) => {
-    if (reason !== "destroyed") lost = message || "unknown reason";
+    lost = message || reason;
   });
   const check = (): void => {
     if (lost !== null) throw new BackendError(`the WebGPU device was lost (${lost}): resume from the last checkpoint`);
@@ -34,10 +34,17 @@ export function guardErrors(backend: WebGPUBackend): ErrorGuard {
   };
   const read = backend.read.bind(backend);
   backend.read = async (dataId) => {
-    const values = await read(dataId);
-    await device.queue.onSubmittedWorkDone();
-    check();
-    return values;
+    try {
+      const values = await read(dataId);
+      await device.queue.onSubmittedWorkDone();
+      check();
+      return values;
+    } catch (error) {
+      // What a lost device makes of a read is some other error: the loss is told a moment later.
+      await new Promise((resolve) => setTimeout(resolve));
+      if (lost !== null) check();
+      throw error;
+    }
   };
   // tfjs reads through a canvas, which some browsers fill with zeros and Node has not: wrong values, and nothing thrown.
   backend.readSync = (dataId) => {

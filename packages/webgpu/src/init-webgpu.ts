@@ -3,6 +3,7 @@ import { env, findBackendFactory, ready, registerBackend, removeBackend, setBack
 import { fixGradients } from "./fix-gradients.js";
 import { fixKernels } from "./fix-kernels.js";
 import { type ErrorGuard, guardErrors } from "./guard-errors.js";
+import { registerNorms } from "./register-norms.js";
 import { replaceConvolutions } from "./replace-convolutions.js";
 
 /** Options of {@link initWebgpu}. */
@@ -94,6 +95,7 @@ export async function initWebgpu(options: InitWebgpuOptions = {}): Promise<Webgp
   fixKernels();
   fixGradients();
   replaceConvolutions();
+  registerNorms();
   await setBackend("webgpu");
   await ready();
   return { device: name, software, features: [...device.features].map(String), guard };
