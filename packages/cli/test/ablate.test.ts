@@ -1,6 +1,8 @@
+import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readJsonLines } from "@semiseg/training";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { exitCodes } from "../src/index.js";
@@ -8,6 +10,7 @@ import { expandSweep } from "../src/sweep/expand-sweep.js";
 import { kubernetesManifest } from "../src/sweep/kubernetes-manifest.js";
 import { coreShare } from "../src/sweep/run-local.js";
 import { arrayOf, slurmScript } from "../src/sweep/run-slurm.js";
+import { semisegExecutable } from "../src/sweep/run-task.js";
 import { semiseg } from "./helpers/semiseg.js";
 
 let folder = "";
@@ -144,6 +147,27 @@ describe("engines", () => {
 });
 
 describe("semiseg ablate", () => {
+  it("killed outright, leaves no run behind that goes on by itself", async () => {
+    const out = join(folder, "orphans");
+    const sweep = file(
+      "orphans.yaml",
+      `base: base.yaml\nout: ${out}\nseeds: [1]\nvariants:\n  supervised: { maxSteps: 100000, validation: { every: 100000 } }\n`,
+    );
+    const { run } = expandSweep(sweep).tasks[0]!.config;
+    const records = () => readJsonLines(join(run, "metrics.jsonl"));
+    const until = async (what: () => boolean): Promise<void> => {
+      while (!what()) await new Promise((done) => setTimeout(done, 50));
+    };
+    const parent = spawn(process.execPath, [semisegExecutable(), "ablate", sweep], { stdio: "ignore" });
+    await until(() => records().filter(({ kind }) => kind === "step").length >= 2);
+    parent.kill("SIGKILL");
+    await until(() => records().some(({ event }) => event === "stopped"));
+    const { length } = records();
+    // Its lock is free: nothing holds the run any more.
+    await until(() => !existsSync(join(run, "running.pid")));
+    expect(records().length).toBe(length);
+  }, 60_000);
+
   it("runs what is missing, compares with statistics, and does nothing the second time", async () => {
     const sweep = file("run.yaml", sweepText("jobs: 2"));
     const list = JSON.parse((await semiseg("ablate", sweep, "--list", "--json")).out) as { status: string }[];

@@ -15,7 +15,10 @@ import { configFrom } from "../run-config.js";
 import { Stopped } from "../stopped.js";
 import { collect, settings, wholeNumber } from "./common.js";
 
-/** Aborts on the first Ctrl-C (or SIGTERM); a second one ends the process at once. */
+/**
+ * Aborts on the first Ctrl-C (or SIGTERM), and when the process that started this one with a channel is gone; a second
+ * signal ends the process at once.
+ */
 function stopOnSignals(output: Output): { readonly signal: AbortSignal; release(): void } {
   const controller = new AbortController();
   const stop = (): void => {
@@ -23,11 +26,17 @@ function stopOnSignals(output: Output): { readonly signal: AbortSignal; release(
     output.warn("\nstopping after this step and saving; press Ctrl-C again to stop at once");
     controller.abort();
   };
+  const orphaned = (): void => {
+    output.warn("\nwhat started this run has ended: stopping after this step and saving");
+    controller.abort();
+  };
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, stop);
+  process.on("disconnect", orphaned);
   return {
     signal: controller.signal,
     release: () => {
       for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, stop);
+      process.off("disconnect", orphaned);
     },
   };
 }

@@ -47,7 +47,8 @@ export async function runTask(task: SweepTask, options: RunTaskOptions): Promise
   try {
     const code = await new Promise<number>((resolve) => {
       const child = spawn(line[0]!, line.slice(1), {
-        stdio: ["ignore", log, log],
+        // The channel ends with this process, however that ends: the run then saves and stops, and is nobody's orphan.
+        stdio: ["ignore", log, log, "ipc"],
         env: { ...process.env, ...(gpu === undefined ? {} : { CUDA_VISIBLE_DEVICES: String(gpu) }) },
       });
       const stop = (): void => void child.kill("SIGINT");
