@@ -17,7 +17,8 @@ export function median(values) {
 /** What a result must name: date, commit, machine kind, Node. */
 export function provenance() {
   const git = (...args) => execFileSync("git", args, { encoding: "utf8" }).trim();
-  let commit = "unknown";
+  // A bundle has no history: it brings the commit along.
+  let commit = process.env.SEMISEG_COMMIT ?? "unknown";
   try {
     const changed = git("status", "--porcelain", "--untracked-files=no") !== "";
     commit = git("rev-parse", "--short", "HEAD") + (changed ? " + uncommitted changes" : "");
@@ -57,18 +58,24 @@ export async function busyCores(milliseconds = 300) {
 
 /** A child process that answers each line with one JSON line. */
 export async function lineWorker(command, args, env = {}) {
-  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, ...env } });
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
+  let complaint = "";
+  child.stderr.on("data", (data) => {
+    process.stderr.write(data);
+    complaint = /^\w*Error\b.*$/m.exec(String(data))?.[0] ?? complaint;
+  });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const answer = async () => {
     for (;;) {
       const { value, done } = await lines.next();
-      if (done) throw new Error(`${command} ${args[0]} ended early`);
+      if (done) throw new Error(complaint || `${command} ${args[0]} ended early`);
       if (value.startsWith("{")) return JSON.parse(value);
     }
   };
   const hello = await answer();
   return {
     hello,
+    pid: child.pid,
     ask: (line) => {
       child.stdin.write(`${line}\n`);
       return answer();

@@ -14,19 +14,29 @@ torch.manual_seed(0)
 torch.set_num_threads(options["threads"])
 batch, size, channels_last = options["batch"], options["size"], options["layout"] == "channels_last_3d"
 network = VNet(filters=options["filters"]) if options["network"] == "vnet" else UNet3D(filters=options["filters"])
-x = torch.randn(batch, 1, *size)
-y = (torch.rand(batch, *size) > 0.7).long()
+device = options.get("device", "cpu")
+amp = options.get("amp", False)
+if options.get("tf32"):
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.allow_tf32 = True
+network = network.to(device)
+x = torch.randn(batch, 1, *size, device=device)
+y = (torch.rand(batch, *size, device=device) > 0.7).long()
 if channels_last:
     network = network.to(memory_format=torch.channels_last_3d)
     x = x.contiguous(memory_format=torch.channels_last_3d)
+scaler = torch.amp.GradScaler(device, enabled=amp)
 optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
 
 
 def step():
     optimizer.zero_grad(set_to_none=True)
-    loss = segmentation_loss(network(x), y)
-    loss.backward()
-    optimizer.step()
+    with torch.autocast(device, dtype=torch.float16, enabled=amp):
+        logits = network(x)
+    loss = segmentation_loss(logits.float(), y)
+    scaler.scale(loss).backward()
+    scaler.step(optimizer)
+    scaler.update()
     return loss.item()
 
 
