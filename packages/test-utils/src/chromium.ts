@@ -65,11 +65,13 @@ export async function reportOfPage({ browser, files, query = "" }: PageArguments
       "--enable-unsafe-webgpu",
       "--use-webgpu-adapter=swiftshader",
       `--user-data-dir=${profile}`,
+      // It ends when this pipe does, also where these tests are killed outright.
+      "--remote-debugging-pipe",
       // localhost: a secure context, which WebGPU wants.
       `http://localhost:${port}/${query}`,
     ],
     // A group of its own, so that its helpers end with it.
-    { stdio: "ignore", detached: true },
+    { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"], detached: true },
   );
   const gone = new Promise<never>((_, reject) => {
     child.once("error", reject);
