@@ -9,6 +9,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { transformSync } from "esbuild";
 import { packages } from "./workspaces.mjs";
 
 const { values, positionals } = parseArgs({
@@ -63,7 +64,9 @@ try {
     const project = join(scratch, folder);
     mkdirSync(project);
     writeFileSync(join(project, "package.json"), JSON.stringify({ type: "module", private: true }));
-    const needed = [...closure(manifest.name)];
+    // What the example imports too, beside the package itself: a reader would install it.
+    const imported = [...published.keys()].filter((name) => code.includes(`"${name}"`));
+    const needed = [...new Set([manifest.name, ...imported].flatMap((name) => [...closure(name)]))];
     npm(["pack", "--pack-destination", project, ...needed.flatMap((name) => ["-w", name])], process.cwd());
     const tarballs = needed.map((name) => {
       const { version } = published.get(name).manifest;
@@ -71,7 +74,12 @@ try {
     });
     const tfjs = code.includes("@tensorflow/tfjs") || JSON.stringify(manifest.peerDependencies ?? {}).includes("tfjs");
     npm(["install", ...tarballs, ...(tfjs ? ["@tensorflow/tfjs@4.22.0"] : [])], project);
-    writeFileSync(join(project, "example.mjs"), code);
+    // Examples are TypeScript: types go, imports stay as they are.
+    const { code: script } = transformSync(code, {
+      loader: "ts",
+      tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
+    });
+    writeFileSync(join(project, "example.mjs"), script);
     for (const [version, node] of nodes) {
       try {
         const output = execFileSync(node, ["example.mjs"], { cwd: project, encoding: "utf8", stdio: "pipe" });
