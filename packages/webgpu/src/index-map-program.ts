@@ -1,5 +1,6 @@
-import { type WebGPUBackend, webgpu_util } from "@tensorflow/tfjs-backend-webgpu";
+import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
 import type { DataType, TensorInfo } from "@tensorflow/tfjs-core";
+import { runFlat } from "./flat-program.js";
 
 /** Where one output coordinate comes from along one axis. */
 export type AxisMap =
@@ -31,8 +32,7 @@ const parameters = (map: AxisMap): [number, number] => {
 };
 
 /**
- * One program for every op that only moves values: pad, mirror pad, strided slice, reverse, tile. Tensors are read and
- * written through flat views, so any rank works, rank 5 (a struct without indexing in stock tfjs) included.
+ * One program for every op that only moves values: pad, mirror pad, strided slice, reverse, tile.
  */
 export function indexMap(
   backend: WebGPUBackend,
@@ -42,41 +42,28 @@ export function indexMap(
   constant = 0,
   dtype: DataType = x.dtype,
 ): TensorInfo {
-  const size = outShape.reduce((a, b) => a * b, 1);
-  const flat = { dataId: x.dataId, dtype: x.dtype, shape: [x.shape.reduce((a, b) => a * b, 1)] };
-  if (size === 0) return backend.makeTensorInfo([...outShape], dtype);
+  if (outShape.includes(0)) return backend.makeTensorInfo([...outShape], dtype);
   const axes = maps.map((_, axis) => axis);
-  const dispatchLayout = webgpu_util.flatDispatchLayout([size]);
-  const workgroupSize: [number, number, number] = [64, 1, 1];
-  const program = {
-    variableNames: ["x"],
-    outputShape: [size],
-    workgroupSize,
-    dispatchLayout,
-    dispatch: webgpu_util.computeDispatch(dispatchLayout, [size], workgroupSize),
-    size: true,
+  return runFlat(backend, {
+    key: `indexMap_${maps.map((map) => map.kind).join("_")}`,
+    inputs: { x },
+    shape: outShape,
+    dtype,
     uniforms: `constant : f32, ${axes.map((axis) => `axis${axis} : vec4<i32>,`).join(" ")}`,
-    shaderKey: `semiseg_indexMap_${maps.map((map) => map.kind).join("_")}`,
-    getUserCode: () => `
-      fn main(index : i32) {
-        if (index < uniforms.size) {
-          var rest = index;
-          var inside = true;
-          ${axes
-            .toReversed()
-            .map((axis) => `let o${axis} = rest % uniforms.axis${axis}.x; rest = rest / uniforms.axis${axis}.x;`)
-            .join("\n")}
-          ${axes.map((axis) => source(axis, maps[axis]!)).join("\n")}
-          var at = 0;
-          ${axes.map((axis) => `at = at * uniforms.axis${axis}.y + i${axis};`).join("\n")}
-          if (inside) { setOutputAtIndex(index, getX(at)); } else { setOutputAtIndex(index, uniforms.constant); }
-        }
-      }`,
-  };
-  const uniforms = [
-    { type: "float32", data: [constant] },
-    ...axes.map((axis) => ({ type: "int32", data: [outShape[axis]!, x.shape[axis]!, ...parameters(maps[axis]!)] })),
-  ];
-  const out = backend.runWebGPUProgram(program, [flat], dtype, uniforms);
-  return { ...out, shape: [...outShape] };
+    values: [
+      { type: "float32", data: [constant] },
+      ...axes.map((axis) => ({ type: "int32", data: [outShape[axis]!, x.shape[axis]!, ...parameters(maps[axis]!)] })),
+    ],
+    body: `
+      var rest = index;
+      var inside = true;
+      ${axes
+        .toReversed()
+        .map((axis) => `let o${axis} = rest % uniforms.axis${axis}.x; rest = rest / uniforms.axis${axis}.x;`)
+        .join("\n")}
+      ${axes.map((axis) => source(axis, maps[axis]!)).join("\n")}
+      var at = 0;
+      ${axes.map((axis) => `at = at * uniforms.axis${axis}.y + i${axis};`).join("\n")}
+      if (inside) { setOutputAtIndex(index, getX(at)); } else { setOutputAtIndex(index, uniforms.constant); }`,
+  });
 }

@@ -1,5 +1,6 @@
-import { type WebGPUBackend, webgpu_util } from "@tensorflow/tfjs-backend-webgpu";
+import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
 import type { TensorInfo } from "@tensorflow/tfjs-core";
+import { runFlat } from "./flat-program.js";
 
 /** Sizes of a normalisation of `[N, ...S, C]`. */
 export interface NormSizes {
@@ -24,7 +25,7 @@ const functionsOf = ({ groups }: NormSizes): string => `
   // Where the statistics of a sample's channel are.
   fn cellOf(n : i32, c : i32) -> i32 { return ${groups === 0 ? "c" : "n * uniforms.groups + c / uniforms.width"}; }`;
 
-/** Runs a body for every `index` below `size`; tensors are flat, `getX(i)` reads the one named x. */
+/** A flat program with the sizes as uniforms. */
 function each(
   backend: WebGPUBackend,
   key: string,
@@ -33,34 +34,21 @@ function each(
   sizes: NormSizes,
   body: string,
 ): TensorInfo {
-  const size = shape.reduce((a, b) => a * b, 1);
-  const dispatchLayout = webgpu_util.flatDispatchLayout([size]);
-  const workgroupSize: [number, number, number] = [64, 1, 1];
-  const program = {
-    variableNames: Object.keys(inputs),
-    outputShape: [size],
-    workgroupSize,
-    dispatchLayout,
-    dispatch: webgpu_util.computeDispatch(dispatchLayout, [size], workgroupSize),
-    size: true,
-    uniforms: UNIFORMS,
-    shaderKey: `semiseg_norm_${key}_${sizes.groups === 0}_${sizes.relu}`,
-    getUserCode: () => `${functionsOf(sizes)}
-      fn main(index : i32) { if (index < uniforms.size) { ${body} } }`,
-  };
-  const flat = Object.values(inputs).map(({ dataId, dtype, shape: own }) => ({
-    dataId,
-    dtype,
-    shape: [own.reduce((a, b) => a * b, 1)],
-  }));
-  const { samples, voxels, channels, groups } = sizes;
+  const { samples, voxels, channels, groups, epsilon, relu } = sizes;
   const numbers = [samples, voxels, channels, groups, groups === 0 ? 1 : channels / groups];
-  const uniforms = [
-    ...[...numbers, chunksOf(sizes), cellsOf(sizes)].map((n) => ({ type: "int32", data: [n] })),
-    { type: "float32", data: [sizes.epsilon] },
-  ];
-  const out = backend.runWebGPUProgram(program, flat, "float32", uniforms);
-  return { ...out, shape: [...shape] };
+  return runFlat(backend, {
+    key: `norm_${key}_${groups === 0}_${relu}`,
+    inputs,
+    shape,
+    dtype: "float32",
+    uniforms: UNIFORMS,
+    values: [
+      ...[...numbers, chunksOf(sizes), cellsOf(sizes)].map((n) => ({ type: "int32", data: [n] })),
+      { type: "float32", data: [epsilon] },
+    ],
+    functions: functionsOf(sizes),
+    body,
+  });
 }
 
 /** `n`, `chunk` and `c` of a thread that walks over every `chunks`-th voxel, so that neighbours read neighbours. */

@@ -15,8 +15,7 @@ const sizesOf = ({ shape }: TensorInfo, attrs: NamedAttrMap): NormSizes => ({
 let registered = false;
 
 /**
- * Registers the fused normalisation and its gradient for WebGPU: three passes over the voxels forward and five backward in
- * place of the dozens of plain ops.
+ * Registers the fused normalisation and its gradient for WebGPU: four programs forward and five backward.
  */
 export function registerNorms(): void {
   if (registered) return;
