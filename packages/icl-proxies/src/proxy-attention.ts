@@ -35,8 +35,15 @@ export interface ProxyAttentionResult {
 
 /** Multi-head attention of proxies to tokens; see {@link proxyAttention}. */
 export interface ProxyAttention extends Module {
-  /** @param args - `proxies` `[B or 1, K, channels]` (1: the same for every sample), `tokens` `[B, N, channels]`. */
-  attend(args: { readonly proxies: Tensor; readonly tokens: Tensor }): ProxyAttentionResult;
+  /**
+   * @param args - `proxies` `[B or 1, K, channels]` (1: the same for every sample), `tokens` `[B, N, channels]`;
+   * `scoreFactor`, a number or `[B, 1, 1]`, multiplies the scores that are given, not those that attend.
+   */
+  attend(args: {
+    readonly proxies: Tensor;
+    readonly tokens: Tensor;
+    readonly scoreFactor?: Tensor | number;
+  }): ProxyAttentionResult;
 }
 
 /**
@@ -86,7 +93,7 @@ export function proxyAttention(options: ProxyAttentionOptions): ProxyAttention {
 
   return {
     ...moduleOf({ query, key, value, output }),
-    attend: ({ proxies, tokens }) => {
+    attend: ({ proxies, tokens, scoreFactor = 1 }) => {
       checkRank(where, "tokens", tokens, 3);
       const [samples, count] = tokens.shape as [number, number];
       const [batch, k] = proxies.shape as [number, number];
@@ -103,16 +110,19 @@ export function proxyAttention(options: ProxyAttentionOptions): ProxyAttention {
         const carried = byProxy(matMul(q, perHead(key.weight)), batch, k);
         const offset = byProxy(matMul(q, reshape(key.bias!, [heads, width, 1]) as Tensor3D), batch, k);
         const rows = k * heads;
-        const raw =
-          batch === 1
-            ? matMul(
-                reshape(tokens, [samples * count, channels]) as Tensor2D,
-                reshape(carried, [rows, channels]) as Tensor2D,
-                false,
-                true,
-              )
-            : matMul(tokens as Tensor3D, carried, false, true);
-        const all = reshape(add(reshape(raw, [samples, count, rows]), reshape(offset, [batch, 1, rows])), [
+        // Queries are few: they take the factor in place of the scores.
+        const asked = scoreFactor === 1 ? carried : (mul(carried, scoreFactor) as Tensor3D);
+        const constant = scoreFactor === 1 ? offset : mul(offset, scoreFactor);
+        const shared = asked.shape[0] === 1;
+        const raw = shared
+          ? matMul(
+              reshape(tokens, [samples * count, channels]) as Tensor2D,
+              reshape(asked, [rows, channels]) as Tensor2D,
+              false,
+              true,
+            )
+          : matMul(tokens as Tensor3D, asked, false, true);
+        const all = reshape(add(reshape(raw, [samples, count, rows]), reshape(constant, [-1, 1, rows])), [
           samples,
           count,
           k,

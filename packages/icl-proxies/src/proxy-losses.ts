@@ -2,7 +2,7 @@ import { ShapeError } from "@semiseg/errors";
 import { diceCrossEntropyLoss, diceLoss } from "@semiseg/losses";
 import { resizeLinear, stopGradient } from "@semiseg/nn";
 import { addN, div, type Scalar, softmax, squaredDifference, sum, type Tensor, tidy } from "@tensorflow/tfjs-core";
-import { recomputed } from "./recomputed.js";
+import { RECOMPUTE_ABOVE, recomputed } from "./recomputed.js";
 
 const averaged = (losses: readonly Tensor[]): Scalar => div(addN([...losses]), losses.length) as Scalar;
 
@@ -25,12 +25,12 @@ export function proxySupervisionLoss(labels: Tensor, maps: readonly Tensor[], pr
   const both = { crossEntropyWeight: 1, diceWeight: 1, includeBackground: true, presentOnly };
   return tidy(() =>
     averaged(
-      maps.map((map) =>
-        // Resized maps are the size of the labels.
-        recomputed({ inputs: [map], constants: [labels] }, ([m, y]) =>
-          diceCrossEntropyLoss(y!, resizeLinear(m!, size), both),
-        ),
-      ),
+      maps.map((map) => {
+        const loss = ([m, y]: readonly Tensor[]): Tensor => diceCrossEntropyLoss(y!, resizeLinear(m!, size), both);
+        // A resized map is the size of the labels, times classes.
+        const bytes = 4 * labels.size * map.shape.at(-1)!;
+        return bytes < RECOMPUTE_ABOVE ? loss([map, labels]) : recomputed({ inputs: [map], constants: [labels] }, loss);
+      }),
     ),
   );
 }

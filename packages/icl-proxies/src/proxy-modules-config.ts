@@ -1,6 +1,7 @@
 import { checkChoice, checkNumber, OptionError, ShapeError } from "@semiseg/errors";
 import type { RandomStream } from "@semiseg/nn";
 import type { Tensor } from "@tensorflow/tfjs-core";
+import { RECOMPUTE_ABOVE } from "./recomputed.js";
 import { tokenMixingMemory } from "./token-mixing-memory.js";
 
 /** How a class map's tokens see one another; see {@link ProxyModulesConfig.tokenMixing}. */
@@ -34,7 +35,7 @@ export interface ProxyModulesConfig {
   readonly memoryLimit?: number;
   /**
    * Features of at least so many bytes have their tokens and scores computed again in the backward pass, which takes time
-   * in place of memory; smaller ones are kept. Default 2e6.
+   * in place of memory; smaller ones are kept. Default 4e6.
    */
   readonly recomputeAbove?: number;
   /** Probability that a sample skips a branch while training (stochastic depth). Default 0.02. */
@@ -76,7 +77,12 @@ const defaultHeads = (channels: number): number => {
 /** Checks the options of a module and gives those of its scales. */
 export function proxyScales(where: string, config: ProxyModulesConfig): readonly ProxyScaleConfig[] {
   const { spatialDims, numClasses, channels, tokenMixing = "lowRank", sizes, memoryLimit = 1e9, random } = config;
-  const { recomputeAbove = 2e6, stochasticDepth = 0.02, trueResidual = false, compatScramble = false } = config;
+  const {
+    recomputeAbove = RECOMPUTE_ABOVE,
+    stochasticDepth = 0.02,
+    trueResidual = false,
+    compatScramble = false,
+  } = config;
   const mixingGrid = config.mixingGrid ?? (spatialDims === 2 ? 8 : 4);
   if (spatialDims !== 2 && spatialDims !== 3)
     throw new OptionError(`${where}: spatialDims must be 2 or 3, received ${String(spatialDims)}`);

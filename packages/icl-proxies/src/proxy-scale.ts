@@ -70,15 +70,16 @@ export function proxyScale(config: ProxyScaleConfig, updates: boolean): ProxySca
     const { scores, attended } = attention.attend({
       proxies: queryNorm.apply(proxies),
       tokens: tokens.apply(feature),
+      ...(trueResidual ? {} : { scoreFactor: kept(feature.shape[0]!, "scores", options, 1) }),
     });
     const [count, classes] = scores.shape.slice(1, 3) as [number, number];
     const flat = [samples, count, classes * heads];
 
     let maps = reshape(scores, flat);
-    if (!trueResidual) maps = doubled(maps, "scores", options);
     if (mixing) {
-      const mixed = mixing.apply(reshape(maps, [samples, ...space, classes * heads]));
-      maps = add(maps, mul(reshape(mixed, flat), kept(samples, "mixing", options)));
+      const grid = [samples, ...space, classes * heads];
+      const mixed = mixing.apply(reshape(maps, grid), kept(samples, "mixing", options));
+      maps = add(maps, reshape(mixed, flat));
     }
     const map = head.apply(reshape(maps, [samples, ...space, classes, heads]), options);
     if (!attended || !perceptron) return { map, proxies: null };

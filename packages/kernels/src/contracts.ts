@@ -60,3 +60,25 @@ export const FUSED_SEGMENTATION_SUMS = "SemisegFusedSegmentationSums";
 
 /** Gradient of {@link FUSED_SEGMENTATION_SUMS}: inputs { logits, labels, dCrossEntropy, dIntersection, dSquares, dSums } -> dLogits. */
 export const FUSED_SEGMENTATION_SUMS_GRAD = "SemisegFusedSegmentationSumsGrad";
+
+/**
+ * Separable resizing of the spatial axes: inputs { x: [N,...S,C] } (rank 4 or 5), attrs {@link FusedResizeAttrs} with
+ * `shape` that of the result -> y.
+ */
+export const FUSED_RESIZE = "SemisegFusedResize";
+
+/** Adjoint of {@link FUSED_RESIZE}: inputs { dy }, attrs {@link FusedResizeAttrs} with `shape` that of x -> dx. */
+export const FUSED_RESIZE_GRAD = "SemisegFusedResizeGrad";
+
+/** Attributes of {@link FUSED_RESIZE} and {@link FUSED_RESIZE_GRAD}. */
+export interface FusedResizeAttrs {
+  readonly shape: readonly number[];
+  /** Linear interpolation with half-pixel centres or with corners that coincide, or means over equal cells. */
+  readonly rule: "linear" | "aligned" | "area";
+}
+
+/** Affine map of the last axis: inputs { x: [..., I], weight: [O, I], bias: [O] } -> x weight^T + bias, [..., O]. */
+export const FUSED_LINEAR = "SemisegFusedLinear";
+
+/** Gradient of {@link FUSED_LINEAR}: inputs { dy, x, weight } -> [dx, dWeight, dBias]. */
+export const FUSED_LINEAR_GRAD = "SemisegFusedLinearGrad";

@@ -19,6 +19,7 @@ export * from "./ops/convolution.js";
 export * from "./ops/gelu.js";
 export * from "./ops/leaky-rectify.js";
 export * from "./ops/rectify.js";
+export { resizeArea } from "./ops/resize-area.js";
 export { type ResizeLinearOptions, resizeLinear } from "./ops/resize-linear.js";
 export * from "./ops/resize-nearest.js";
 export * from "./ops/scaled-dot-product-attention.js";

@@ -17,6 +17,7 @@ import {
   RandomStream,
   rectify,
   resize,
+  resizeArea,
   resizeLinear,
   resizeNearest,
   sgd,
@@ -372,14 +373,23 @@ eachBackend("resize", () => {
     }
   });
 
+  it("averages over equal cells, voxels on a border by their share, with gradients", () => {
+    close(numbers(resizeArea(tf.tensor([1, 2, 3, 4], [1, 2, 2, 1]), 1)), [2.5]);
+    // Cells of 1.5 voxels: (1 + 2 / 2) / 1.5 and (2 / 2 + 6) / 1.5.
+    close(numbers(resizeArea(tf.tensor([1, 2, 6], [1, 3, 1, 1]), [2, 1])), [4 / 3, 14 / 3]);
+    close(numbers(resizeArea(tf.tensor([5, 7], [1, 2, 1, 1]), [4, 1])), [5, 5, 7, 7]);
+    expect(gradientError((x) => probe(resizeArea(x, [3, 2, 2])), [normal(2, 4, 5, 2, 3)])).toBeLessThan(1e-2);
+  });
+
   it("leaves no tensors behind", () => {
     const x = normal(1, 2, 2, 2, 2);
-    for (const f of [resizeLinear, resizeNearest])
+    for (const f of [resizeArea, resizeLinear, resizeNearest])
       expect(leakedTensors(() => tf.grad((a) => probe(f(a, 4)))(x))).toBe(0);
   });
 
   it("refuses another rank and both scale and size", () => {
     expect(() => resizeLinear(tf.ones([2, 2, 1]), 4)).toThrow("rank 4 or 5");
+    expect(() => resizeArea(tf.ones([2, 2, 1]), 4)).toThrow("rank 4 or 5");
     expect(() => resize({ scale: 2, size: 3 })).toThrow("either scale or size");
   });
 });

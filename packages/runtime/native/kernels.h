@@ -21,6 +21,28 @@ struct ConvShape {
 // What `Kernels::binary` computes of full value a and small value b.
 enum Binary { kAdd = 0, kSubtract = 1, kMultiply = 2, kDivide = 3, kSubtractFrom = 4, kDivideInto = 5 };
 
+// How `Kernels::resize` weighs an axis: linear interpolation with half-pixel centres, with corners that coincide, or means
+// over equal cells.
+enum ResizeRule { kLinear = 0, kAlignedLinear = 1, kArea = 2 };
+
+// [n, from..., channels] and [n, to..., channels].
+struct ResizeShape {
+  int64_t n, from[3], to[3], channels;
+  ResizeRule rule;
+};
+
+// c [batch, rows, columns] of a [a_batch, rows, depth] and b [b_batch, depth, columns], each possibly stored transposed; a
+// batch of 1 meets all of the other's.
+struct MatrixProduct {
+  int64_t a_batch, b_batch, rows, columns, depth;
+  bool transpose_a, transpose_b;
+};
+
+// Windows of [window] voxels that tile [n, from...]: [n, from / window..., channels].
+struct PoolShape {
+  int64_t n, from[3], window[3], channels;
+};
+
 struct Kernels {
   const char* name;
   void (*conv_forward)(const ConvShape&, const float* x, const float* filter, float* y, const Parallel&);
@@ -42,6 +64,8 @@ struct Kernels {
   // full [outer, mid, inner] with small [outer, inner], which every row of `mid` meets again; `operation` as in Binary.
   void (*binary)(int operation, const float* full, const float* small, int64_t outer, int64_t mid, int64_t inner,
                  float* out, const Parallel&);
+  // small [outer, inner] as [outer, mid, inner].
+  void (*broadcast)(const float* small, int64_t outer, int64_t mid, int64_t inner, float* out, const Parallel&);
   // Softmax of rows [begin, end) of [rows, channels].
   void (*softmax)(const float* x, int64_t begin, int64_t end, int64_t channels, float* y);
   // Of [rows, channels]: the sum of each row, or of each channel.
@@ -63,11 +87,18 @@ struct Kernels {
   void (*segmentation_gradient)(const float* logits, const int32_t* labels, int64_t begin, int64_t end,
                                 int64_t channels, float d_cross_entropy, const float* d_intersection,
                                 const float* d_squares, const float* d_sums, float* d_logits);
+  void (*resize)(const ResizeShape&, const float* x, float* y, const Parallel&);
+  void (*resize_gradient)(const ResizeShape&, const float* dy, float* dx, const Parallel&);
+  // `bias` [columns] or null.
+  void (*matrix_product)(const MatrixProduct&, const float* a, const float* b, const float* bias, float* c, const Parallel&);
+  // Maximum of each window, and its gradient, which goes to the first voxel that is the maximum.
+  void (*max_pool)(const PoolShape&, const float* x, float* y, const Parallel&);
+  void (*max_pool_gradient)(const PoolShape&, const float* x, const float* dy, float* dx, const Parallel&);
 };
 
-namespace avx512 { const Kernels* conv_kernels(); void fill_elementwise(Kernels*); }
-namespace avx2 { const Kernels* conv_kernels(); void fill_elementwise(Kernels*); }
-namespace portable { const Kernels* conv_kernels(); void fill_elementwise(Kernels*); }
+namespace avx512 { const Kernels* table(); }
+namespace avx2 { const Kernels* table(); }
+namespace portable { const Kernels* table(); }
 
 // The best table that this processor has; SEMISEG_NATIVE_OPS = avx512 | avx2 | portable forces one.
 const Kernels& kernels();

@@ -365,7 +365,7 @@ void filter_gradient_plane(const ConvShape& s, const float* const* planes, int64
 void conv_filter_gradient(const ConvShape& original, const float* x, const float* dy, float* df, const Parallel& parallel) {
 #if defined(__AVX512F__)
   // Eight channels fill half a vector here, and a whole one there.
-  if (original.ci == 8 && original.co == 8) return avx2::conv_kernels()->conv_filter_gradient(original, x, dy, df, parallel);
+  if (original.ci == 8 && original.co == 8) return avx2::table()->conv_filter_gradient(original, x, dy, df, parallel);
 #endif
   if (winograd_covers(original, 8)) return winograd_filter_gradient(original, x, dy, df, parallel);
   const bool pointwise = original.kd * original.kh * original.kw == 1 && original.stride == 1 &&
@@ -410,16 +410,10 @@ void conv_filter_gradient(const ConvShape& original, const float* x, const float
 
 }  // namespace
 
-const Kernels* conv_kernels() {
-  static const Kernels table = [] {
-    Kernels k{};
-    k.conv_forward = conv_forward;
-    k.conv_input_gradient = conv_input_gradient;
-    k.conv_filter_gradient = conv_filter_gradient;
-    fill_elementwise(&k);
-    return k;
-  }();
-  return &table;
+void fill_convolutions(Kernels* k) {
+  k->conv_forward = conv_forward;
+  k->conv_input_gradient = conv_input_gradient;
+  k->conv_filter_gradient = conv_filter_gradient;
 }
 
 }  // namespace SEMISEG_TARGET

@@ -18,10 +18,10 @@ const Kernels& kernels() {
     const bool has512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
     const bool has2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (name == "portable") return portable::conv_kernels();
-    if (name == "avx2" && has2) return avx2::conv_kernels();
-    if (has512 && (name.empty() || name == "avx512")) return avx512::conv_kernels();
-    return has2 ? avx2::conv_kernels() : portable::conv_kernels();
+    if (name == "portable") return portable::table();
+    if (name == "avx2" && has2) return avx2::table();
+    if (has512 && (name.empty() || name == "avx512")) return avx512::table();
+    return has2 ? avx2::table() : portable::table();
   }();
   return *table;
 }
@@ -189,6 +189,27 @@ class BinaryOperation : public OpKernel {
 
  private:
   int64_t operation_, mid_, inner_;
+};
+
+// A tensor repeated along axes in which it has size 1; `shape` is the result's, mid and inner say how.
+class Broadcast : public OpKernel {
+ public:
+  explicit Broadcast(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("shape", &shape_));
+    OP_REQUIRES_OK(c, c->GetAttr("mid", &mid_));
+    OP_REQUIRES_OK(c, c->GetAttr("inner", &inner_));
+  }
+  void Compute(OpKernelContext* c) override {
+    const int64_t small = c->input(0).NumElements();
+    Tensor* out;
+    OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape(absl::Span<const int64_t>(shape_.data(), shape_.size())), &out));
+    OP_REQUIRES(c, small * mid_ == out->NumElements() && small % inner_ == 0, absl::InvalidArgumentError("SemisegBroadcast: shapes"));
+    kernels().broadcast(in(c, 0), small / inner_, mid_, inner_, data(out), threads_of(c));
+  }
+
+ private:
+  std::vector<int64_t> shape_;
+  int64_t mid_, inner_;
 };
 
 // The same numbers under another shape. TensorFlow's own wants the shape as a tensor, made anew for every call.
@@ -410,6 +431,145 @@ class SegmentationSumsGradient : public OpKernel {
   }
 };
 
+std::vector<int64_t> leading(const TensorShape& shape, int count) {
+  std::vector<int64_t> sizes(count);
+  for (int i = 0; i < count; ++i) sizes[i] = shape.dim_size(i);
+  return sizes;
+}
+
+// Product over the last two axes; the axes before them are the same, or those of one input have size 1.
+class MatMul : public OpKernel {
+ public:
+  explicit MatMul(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("transpose_a", &transpose_a_));
+    OP_REQUIRES_OK(c, c->GetAttr("transpose_b", &transpose_b_));
+  }
+  void Compute(OpKernelContext* c) override {
+    const Tensor &a = c->input(0), &b = c->input(1);
+    const int rank = a.dims();
+    OP_REQUIRES(c, rank >= 2 && b.dims() == rank, absl::InvalidArgumentError("SemisegMatMul: ranks"));
+    MatrixProduct s{1, 1, a.dim_size(rank - 2), b.dim_size(rank - 1), a.dim_size(rank - 1), transpose_a_, transpose_b_};
+    if (transpose_a_) std::swap(s.rows, s.depth);
+    if (transpose_b_) s.columns = b.dim_size(rank - 2);
+    const int64_t depth = b.dim_size(transpose_b_ ? rank - 1 : rank - 2);
+    TensorShape shape;
+    for (int i = 0; i < rank - 2; ++i) {
+      s.a_batch *= a.dim_size(i);
+      s.b_batch *= b.dim_size(i);
+      shape.AddDim(std::max(a.dim_size(i), b.dim_size(i)));
+    }
+    const bool fits = s.a_batch == 1 || s.b_batch == 1 || leading(a.shape(), rank - 2) == leading(b.shape(), rank - 2);
+    OP_REQUIRES(c, depth == s.depth && fits && a.NumElements() > 0 && b.NumElements() > 0, absl::InvalidArgumentError("SemisegMatMul: shapes"));
+    shape.AddDim(s.rows);
+    shape.AddDim(s.columns);
+    Tensor* out;
+    OP_REQUIRES_OK(c, c->allocate_output(0, shape, &out));
+    kernels().matrix_product(s, in(c, 0), in(c, 1), nullptr, data(out), threads_of(c));
+  }
+
+ private:
+  bool transpose_a_, transpose_b_;
+};
+
+// x [..., in] by weight [out, in], plus bias [out].
+class Linear : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext* c) override {
+    const Tensor &x = c->input(0), &w = c->input(1);
+    const int64_t inputs = w.dim_size(1), outputs = w.dim_size(0);
+    OP_REQUIRES(c, x.dim_size(x.dims() - 1) == inputs && c->input(2).NumElements() == outputs, absl::InvalidArgumentError("SemisegLinear: shapes"));
+    TensorShape shape = x.shape();
+    shape.set_dim(x.dims() - 1, outputs);
+    Tensor* out;
+    OP_REQUIRES_OK(c, c->allocate_output(0, shape, &out));
+    if (out->NumElements() == 0) return;
+    kernels().matrix_product({1, 1, x.NumElements() / inputs, outputs, inputs, false, true}, in(c, 0), in(c, 1), in(c, 2), data(out), threads_of(c));
+  }
+};
+
+// Inputs dy, x, weight.
+class LinearGradient : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext* c) override {
+    const Tensor &dy = c->input(0), &x = c->input(1), &w = c->input(2);
+    const int64_t inputs = w.dim_size(1), outputs = w.dim_size(0), rows = x.NumElements() / inputs;
+    OP_REQUIRES(c, x.dim_size(x.dims() - 1) == inputs && dy.NumElements() == rows * outputs && rows > 0, absl::InvalidArgumentError("SemisegLinearGradient: shapes"));
+    Tensor *dx, *dw, *db;
+    OP_REQUIRES_OK(c, c->allocate_output(0, x.shape(), &dx));
+    OP_REQUIRES_OK(c, c->allocate_output(1, w.shape(), &dw));
+    OP_REQUIRES_OK(c, c->allocate_output(2, TensorShape({outputs}), &db));
+    const Parallel parallel = threads_of(c);
+    kernels().matrix_product({1, 1, rows, inputs, outputs, false, false}, in(c, 0), in(c, 2), nullptr, data(dx), parallel);
+    kernels().matrix_product({1, 1, outputs, inputs, rows, true, false}, in(c, 0), in(c, 1), nullptr, data(dw), parallel);
+    kernels().channel_sums(in(c, 0), rows, outputs, data(db), parallel);
+  }
+};
+
+// Windows that tile the volume; `window` [d, h, w]. Inputs x, or dy and x.
+template <bool gradient>
+class MaxPool : public OpKernel {
+ public:
+  explicit MaxPool(OpKernelConstruction* c) : OpKernel(c) { OP_REQUIRES_OK(c, c->GetAttr("window", &window_)); }
+  void Compute(OpKernelContext* c) override {
+    const Tensor& x = c->input(gradient ? 1 : 0);
+    const int rank = x.dims();
+    OP_REQUIRES(c, (rank == 4 || rank == 5) && window_.size() == 3 && window_[0] * window_[1] * window_[2] <= 64,
+                absl::InvalidArgumentError("SemisegMaxPool: window"));
+    PoolShape s{x.dim_size(0), {1, 1, 1}, {1, 1, 1}, x.dim_size(rank - 1)};
+    TensorShape pooled = x.shape();
+    for (int axis = 1; axis < rank - 1; ++axis) {
+      const int i = axis + 4 - rank;
+      s.from[i] = x.dim_size(axis), s.window[i] = window_[i];
+      OP_REQUIRES(c, s.window[i] > 0 && s.from[i] % s.window[i] == 0, absl::InvalidArgumentError("SemisegMaxPool: sizes"));
+      pooled.set_dim(axis, s.from[i] / s.window[i]);
+    }
+    OP_REQUIRES(c, !gradient || c->input(0).shape() == pooled, absl::InvalidArgumentError("SemisegMaxPool: gradient"));
+    Tensor* out;
+    OP_REQUIRES_OK(c, c->allocate_output(0, gradient ? x.shape() : pooled, &out));
+    if (out->NumElements() == 0) return;
+    if (gradient) kernels().max_pool_gradient(s, in(c, 1), in(c, 0), data(out), threads_of(c));
+    else kernels().max_pool(s, in(c, 0), data(out), threads_of(c));
+  }
+
+ private:
+  std::vector<int64_t> window_;
+};
+
+// Resizes the spatial axes of [n, (d,) h, w, c]; `shape` is the result's, `rule` a ResizeRule. The gradient's input is dy,
+// its result the shape of x.
+template <bool gradient>
+class Resize : public OpKernel {
+ public:
+  explicit Resize(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("shape", &shape_));
+    OP_REQUIRES_OK(c, c->GetAttr("rule", &rule_));
+  }
+  void Compute(OpKernelContext* c) override {
+    const TensorShape& given = c->input(0).shape();
+    const TensorShape result(absl::Span<const int64_t>(shape_.data(), shape_.size()));
+    const int rank = given.dims();
+    OP_REQUIRES(c, (rank == 4 || rank == 5) && result.dims() == rank && given.dim_size(0) == result.dim_size(0) &&
+                       given.dim_size(rank - 1) == result.dim_size(rank - 1),
+                absl::InvalidArgumentError("SemisegResize: shapes"));
+    Tensor* out;
+    OP_REQUIRES_OK(c, c->allocate_output(0, result, &out));
+    if (out->NumElements() == 0) return;
+    OP_REQUIRES(c, given.num_elements() > 0, absl::InvalidArgumentError("SemisegResize: nothing to resize"));
+    ResizeShape s{given.dim_size(0), {1, 1, 1}, {1, 1, 1}, given.dim_size(rank - 1), static_cast<ResizeRule>(rule_)};
+    for (int axis = 1; axis < rank - 1; ++axis) {
+      s.from[axis + 4 - rank] = (gradient ? result : given).dim_size(axis);
+      s.to[axis + 4 - rank] = (gradient ? given : result).dim_size(axis);
+    }
+    (gradient ? kernels().resize_gradient : kernels().resize)(s, in(c, 0), data(out), threads_of(c));
+  }
+
+ private:
+  std::vector<int64_t> shape_;
+  int64_t rule_;
+};
+
 #define SEMISEG_KERNEL(name, type) REGISTER_KERNEL_BUILDER(Name(name).Device(tensorflow::DEVICE_CPU), type)
 
 REGISTER_OP("SemisegConv3D").Input("x: float").Input("filter: float").Output("y: float")
@@ -433,6 +593,9 @@ SEMISEG_KERNEL("SemisegReluGradient", ReluGradient);
 REGISTER_OP("SemisegBinary").Input("full: float").Input("small: float").Output("y: float")
     .Attr("operation: int").Attr("mid: int").Attr("inner: int").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegBinary", BinaryOperation);
+REGISTER_OP("SemisegBroadcast").Input("x: float").Output("y: float").Attr("shape: list(int)").Attr("mid: int").Attr("inner: int")
+    .SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegBroadcast", Broadcast);
 REGISTER_OP("SemisegReshape").Input("x: float").Output("y: float").Attr("shape: list(int)").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegReshape", Reshape);
 REGISTER_OP("SemisegSoftmax").Input("x: float").Output("y: float").SetShapeFn(unknown_shapes);
@@ -459,6 +622,21 @@ SEMISEG_KERNEL("SemisegSegmentationSums", SegmentationSums);
 REGISTER_OP("SemisegSegmentationSumsGradient").Input("logits: float").Input("labels: int32").Input("d_cross_entropy: float")
     .Input("d_intersection: float").Input("d_squares: float").Input("d_sums: float").Output("d_logits: float").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegSegmentationSumsGradient", SegmentationSumsGradient);
+REGISTER_OP("SemisegResize").Input("x: float").Output("y: float").Attr("shape: list(int)").Attr("rule: int").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegResize", Resize<false>);
+REGISTER_OP("SemisegResizeGradient").Input("dy: float").Output("dx: float").Attr("shape: list(int)").Attr("rule: int").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegResizeGradient", Resize<true>);
+REGISTER_OP("SemisegMatMul").Input("a: float").Input("b: float").Output("y: float").Attr("transpose_a: bool").Attr("transpose_b: bool").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegMatMul", MatMul);
+REGISTER_OP("SemisegLinear").Input("x: float").Input("weight: float").Input("bias: float").Output("y: float").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegLinear", Linear);
+REGISTER_OP("SemisegLinearGradient").Input("dy: float").Input("x: float").Input("weight: float")
+    .Output("dx: float").Output("dweight: float").Output("dbias: float").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegLinearGradient", LinearGradient);
+REGISTER_OP("SemisegMaxPool").Input("x: float").Output("y: float").Attr("window: list(int)").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegMaxPool", MaxPool<false>);
+REGISTER_OP("SemisegMaxPoolGradient").Input("dy: float").Input("x: float").Output("dx: float").Attr("window: list(int)").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegMaxPoolGradient", MaxPool<true>);
 
 }  // namespace
 }  // namespace semiseg

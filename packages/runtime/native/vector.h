@@ -46,5 +46,22 @@ SEMISEG_INLINE Vec load_some(const float* p, int count) {
 #endif
 }
 
+// `count` values are left of a row; lanes past them are 0.
+SEMISEG_INLINE Vec load_part(const float* p, int64_t count) {
+  return count >= kLanes ? load(p) : load_some(p, static_cast<int>(count));
+}
+SEMISEG_INLINE void store_part(float* p, Vec v, int64_t count) {
+  if (count >= kLanes) store(p, v);
+  else store_some(p, v, static_cast<int>(count));
+}
+SEMISEG_INLINE float total(Vec v) {
+  float lanes[kLanes];
+  store(lanes, v);
+#pragma GCC unroll 4
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int k = 0; k < width; ++k) lanes[k] += lanes[k + width];
+  return lanes[0];
+}
+
 }  // namespace SEMISEG_TARGET
 }  // namespace semiseg

@@ -164,6 +164,8 @@ describe("native convolutions equal the definition in float64 within 4e-6 of the
           "run",
           "packages/runtime/test/native-kernels.test.ts",
           "packages/runtime/test/native-elementwise.test.ts",
+          "packages/runtime/test/native-matmul.test.ts",
+          "packages/runtime/test/native-resize-pool.test.ts",
         ],
         {
           env: { ...process.env, SEMISEG_NATIVE_OPS: set },

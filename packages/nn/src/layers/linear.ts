@@ -1,7 +1,9 @@
 import { checkNumber, ShapeError } from "@semiseg/errors";
-import { add, matMul, type Tensor, type Tensor2D, tidy, type Variable } from "@tensorflow/tfjs-core";
+import { FUSED_LINEAR, FUSED_LINEAR_GRAD, hasKernel } from "@semiseg/kernels";
+import { add, engine, matMul, type Tensor, type Tensor2D, tidy, type Variable } from "@tensorflow/tfjs-core";
 import { type Layer, moduleOf } from "../module.js";
 import { inShape } from "../ops/spatial.js";
+import { withGradient } from "../ops/with-gradient.js";
 import type { RandomStream } from "../random-stream.js";
 import { kernelVariable, uniformVariable } from "./initialize.js";
 
@@ -14,6 +16,17 @@ export interface LinearOptions {
   readonly random: RandomStream;
 }
 
+function fused(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
+  return withGradient([x, weight, bias], (_, save) => {
+    save([x, weight]);
+    return {
+      value: engine().runKernel(FUSED_LINEAR, { x, weight, bias }) as Tensor,
+      gradFunc: (dy, saved) =>
+        engine().runKernel(FUSED_LINEAR_GRAD, { dy, x: saved[0]!, weight: saved[1]! }) as Tensor[],
+    };
+  });
+}
+
 /** `x W^T + b` over the last axis of `x` `[..., in]`. Variables `weight` `[out, in]` (PyTorch's layout) and `bias` `[out]`. */
 export function linear(options: LinearOptions): Layer & { readonly weight: Variable; readonly bias: Variable | null } {
   const { inFeatures, outFeatures, random } = options;
@@ -24,6 +37,7 @@ export function linear(options: LinearOptions): Layer & { readonly weight: Varia
   const apply = (x: Tensor): Tensor => {
     if (x.rank < 2 || x.shape.at(-1) !== inFeatures)
       throw new ShapeError(`linear: x must have shape [..., ${inFeatures}], received [${x.shape.join(", ")}]`);
+    if (bias && hasKernel(FUSED_LINEAR) && hasKernel(FUSED_LINEAR_GRAD)) return fused(x, weight, bias);
     return tidy(() => {
       const rows = inShape(x, [x.size / inFeatures, inFeatures]) as Tensor2D;
       const y = matMul(rows, weight as unknown as Tensor2D, false, true);

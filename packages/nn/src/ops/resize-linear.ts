@@ -1,5 +1,5 @@
-import { clone, type Tensor, tidy } from "@tensorflow/tfjs-core";
-import { separable, targetSize } from "./resize.js";
+import { clone, type Tensor } from "@tensorflow/tfjs-core";
+import { resized, targetSize } from "./resize.js";
 import type { PerAxis } from "./spatial.js";
 
 /** Options of {@link resizeLinear}. */
@@ -30,5 +30,7 @@ export function linearWeights(out: number, input: number, alignCorners: boolean)
 export function resizeLinear(x: Tensor, size: PerAxis, { alignCorners = false }: ResizeLinearOptions = {}): Tensor {
   const target = targetSize("resizeLinear", x, size);
   if (target.every((n, i) => n === x.shape[i + 1])) return clone(x);
-  return tidy(() => separable(x, target, (out, input) => linearWeights(out, input, alignCorners)));
+  return resized(x, target, alignCorners ? "aligned" : "linear", (out, input) =>
+    linearWeights(out, input, alignCorners),
+  );
 }

@@ -1,5 +1,16 @@
 import { checkRank } from "@semiseg/errors";
-import { gather, matMul, reshape, type Tensor, type Tensor3D, tensor, tidy } from "@tensorflow/tfjs-core";
+import { FUSED_RESIZE, FUSED_RESIZE_GRAD, type FusedResizeAttrs, hasKernel } from "@semiseg/kernels";
+import {
+  engine,
+  gather,
+  matMul,
+  type NamedAttrMap,
+  reshape,
+  type Tensor,
+  type Tensor3D,
+  tensor,
+  tidy,
+} from "@tensorflow/tfjs-core";
 import { type PerAxis, perAxis, product } from "./spatial.js";
 import { withGradient } from "./with-gradient.js";
 
@@ -48,6 +59,25 @@ export function separable(
     gradFunc: (dy) => [
       [...ordered].reverse().reduce((g, { axis, n, input }) => alongAxis(g, axis, matrix(n, input), true, input), dy),
     ],
+  }));
+}
+
+/** A separable map by one of the rules of FUSED_RESIZE, one kernel where the engine has it; `weights` say the same rule. */
+export function resized(
+  x: Tensor,
+  size: readonly number[],
+  rule: FusedResizeAttrs["rule"],
+  weights: AxisWeights,
+): Tensor {
+  if (!hasKernel(FUSED_RESIZE) || !hasKernel(FUSED_RESIZE_GRAD)) return tidy(() => separable(x, size, weights));
+  const map = (kernel: string, inputs: Record<string, Tensor>, shape: readonly number[]): Tensor => {
+    const attrs: FusedResizeAttrs = { shape, rule };
+    return engine().runKernel(kernel, inputs, { ...attrs } as unknown as NamedAttrMap) as Tensor;
+  };
+  const { shape } = x;
+  return withGradient([x], () => ({
+    value: map(FUSED_RESIZE, { x }, [shape[0]!, ...size, shape.at(-1)!]),
+    gradFunc: (dy) => [map(FUSED_RESIZE_GRAD, { dy }, shape)],
   }));
 }
 

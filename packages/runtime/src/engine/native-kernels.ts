@@ -2,21 +2,34 @@ import {
   FUSED_ADAMW,
   FUSED_CORRELATION_ROWS,
   FUSED_EMA,
+  FUSED_LINEAR,
+  FUSED_LINEAR_GRAD,
   FUSED_NORM,
   FUSED_NORM_GRAD,
+  FUSED_RESIZE,
+  FUSED_RESIZE_GRAD,
   FUSED_SEGMENTATION_SUMS,
   FUSED_SEGMENTATION_SUMS_GRAD,
   FUSED_SGD,
+  type FusedResizeAttrs,
   RELU_GRAD,
   replaceKernel,
 } from "@semiseg/kernels";
 import {
   backend_util,
+  broadcastTo,
+  getBackend,
+  getGradient,
   type KernelFunc,
+  mul,
   type NamedTensorInfoMap,
+  registerGradient,
   registerKernel,
+  reshape,
+  type Tensor,
   type TensorInfo,
   tensor1d,
+  unregisterGradient,
   util,
 } from "@tensorflow/tfjs-core";
 
@@ -181,6 +194,14 @@ function replaceElementwise(): void {
     if (util.sizeFromShape(shape) !== size) return null;
     return run(backend, "SemisegReshape", [x], 1, { ints: { shape } })[0]!;
   });
+  replace("Tile", ({ inputs, attrs, backend }) => {
+    const { x } = inputs as Record<"x", TensorInfo>;
+    const reps = attrs["reps"] as number[];
+    const shape = x.shape.map((n, i) => n * reps[i]!);
+    if (!float(x) || sizeOf(x) === 0 || reps.some((n, i) => n !== 1 && x.shape[i] !== 1)) return null;
+    const pattern = broadcastPattern(shape, x.shape);
+    return pattern && run(backend, "SemisegBroadcast", [x], 1, { ints: { shape, ...pattern } })[0]!;
+  });
   replace("Softmax", ({ inputs, backend }) => {
     const { logits } = inputs as Record<"logits", TensorInfo>;
     if (!float(logits) || sizeOf(logits) < WORTH) return null;
@@ -198,6 +219,27 @@ function replaceElementwise(): void {
     const shape = x.shape.flatMap((n, i) => (axes.includes(i) ? (keepDims ? [1] : []) : [n]));
     return run(backend, "SemisegSum", [x], 1, { ints: { shape }, bools: { rows: !leading } })[0]!;
   });
+}
+
+/** tfjs's gradients of sums and means multiply by a tensor of ones, which it fills in JavaScript each time. */
+function replaceSumGradients(): void {
+  for (const kernelName of ["Sum", "Mean"]) {
+    const stock = getGradient(kernelName);
+    if (!stock) continue;
+    unregisterGradient(kernelName);
+    registerGradient({
+      ...stock,
+      gradFunc: (dy, saved, attrs) => {
+        if (getBackend() !== BACKEND) return stock.gradFunc(dy, saved, attrs);
+        const { shape, size } = saved[0]!;
+        const axes = util.parseAxisParam(attrs["axis"] as number[], shape);
+        const kept = shape.map((n, i) => (axes.includes(i) ? 1 : n));
+        const g = reshape(dy as Tensor, kept);
+        const scaled = kernelName === "Mean" ? mul(g, util.sizeFromShape(kept) / size) : g;
+        return { x: () => broadcastTo(scaled, shape) };
+      },
+    });
+  }
 }
 
 function registerNorms(): void {
@@ -283,6 +325,82 @@ function registerLossSums(): void {
   });
 }
 
+/** Matrix products with a side of at most so many numbers are ours; larger ones are what TensorFlow is made for. */
+const SHORT_SIDE = 64;
+
+function replaceProducts(): void {
+  replace("BatchMatMul", ({ inputs, attrs, backend }) => {
+    const { a, b } = inputs as Record<"a" | "b", TensorInfo>;
+    const { transposeA, transposeB } = attrs as { transposeA: boolean; transposeB: boolean };
+    const rank = a.shape.length;
+    if (!float(a, b) || rank < 2 || b.shape.length !== rank || sizeOf(a) === 0 || sizeOf(b) === 0) return null;
+    const [batchA, batchB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
+    const one = (batch: readonly number[]): boolean => batch.every((n) => n === 1);
+    if (!one(batchA) && !one(batchB) && !util.arraysEqual(batchA, batchB)) return null;
+    const sides = [...a.shape.slice(-2), b.shape.at(transposeB ? -2 : -1)!];
+    if (Math.min(...sides) > SHORT_SIDE) return null;
+    const bools = { transpose_a: transposeA, transpose_b: transposeB };
+    return run(backend, "SemisegMatMul", [a, b], 1, { bools })[0]!;
+  });
+  register(FUSED_LINEAR, ({ inputs, backend }) => {
+    const { x, weight, bias } = inputs as Record<string, TensorInfo>;
+    return run(backend, "SemisegLinear", [x!, weight!, bias!], 1)[0]!;
+  });
+  register(FUSED_LINEAR_GRAD, ({ inputs, backend }) => {
+    const { dy, x, weight } = inputs as Record<string, TensorInfo>;
+    return run(backend, "SemisegLinearGradient", [dy!, x!, weight!], 3);
+  });
+}
+
+/** [d, h, w] of windows that tile `x` exactly, or null. */
+function tiles(x: TensorInfo, attrs: Attrs): readonly number[] | null {
+  const { filterSize, strides, pad } = attrs as {
+    filterSize: number | number[];
+    strides: number | number[];
+    pad: unknown;
+  };
+  const dims = x.shape.length - 2;
+  if (!float(x) || (dims !== 2 && dims !== 3) || (pad !== "same" && pad !== "valid" && pad !== 0)) return null;
+  const perAxis = (n: number | number[]): number[] => (typeof n === "number" ? Array<number>(dims).fill(n) : n);
+  const window = perAxis(filterSize);
+  const fits = window.every((n, i) => n === perAxis(strides)[i] && x.shape[i + 1]! % n === 0);
+  if (!fits || sizeOf(x) === 0 || window.reduce((a, b) => a * b, 1) > 64) return null;
+  return dims === 2 ? [1, ...window] : window;
+}
+
+function replacePooling(): void {
+  for (const suffix of ["", "3D"]) {
+    replace(`MaxPool${suffix}`, ({ inputs, attrs, backend }) => {
+      const { x } = inputs as Record<"x", TensorInfo>;
+      const window = tiles(x, attrs);
+      return window && run(backend, "SemisegMaxPool", [x], 1, { ints: { window } })[0]!;
+    });
+    replace(`MaxPool${suffix}Grad`, ({ inputs, attrs, backend }) => {
+      const { dy, input } = inputs as Record<"dy" | "input", TensorInfo>;
+      const window = tiles(input, attrs);
+      return window && run(backend, "SemisegMaxPoolGradient", [dy, input], 1, { ints: { window } })[0]!;
+    });
+  }
+}
+
+/** Codes of `ResizeRule` in native/kernels.h. */
+const RESIZE_RULES = ["linear", "aligned", "area"] as const;
+
+function registerResizing(): void {
+  const attributes = (attrs: Attrs) => {
+    const { shape, rule } = attrs as unknown as FusedResizeAttrs;
+    return { ints: { shape, rule: RESIZE_RULES.indexOf(rule) } };
+  };
+  register(
+    FUSED_RESIZE,
+    ({ inputs, attrs, backend }) => run(backend, "SemisegResize", [inputs["x"]!], 1, attributes(attrs))[0]!,
+  );
+  register(
+    FUSED_RESIZE_GRAD,
+    ({ inputs, attrs, backend }) => run(backend, "SemisegResizeGradient", [inputs["dy"]!], 1, attributes(attrs))[0]!,
+  );
+}
+
 let registered = false;
 
 /** Puts our own operators behind tfjs's kernels of the `tensorflow` backend, once; they must have been loaded. */
@@ -291,7 +409,11 @@ export function registerNativeKernels(): void {
   registered = true;
   replaceConvolutions();
   replaceElementwise();
+  replaceProducts();
+  replacePooling();
+  replaceSumGradients();
   registerNorms();
   registerUpdates();
   registerLossSums();
+  registerResizing();
 }

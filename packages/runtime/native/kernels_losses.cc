@@ -1,0 +1,164 @@
+// Softmax, and losses in one pass over the voxels. Compiled once per instruction set.
+#include "kernels.h"
+#include "rows.h"
+#include "vector_math.h"
+
+namespace semiseg {
+namespace SEMISEG_TARGET {
+namespace {
+
+constexpr int64_t kVoxels = 256;
+constexpr int64_t kMaxClasses = 64;
+
+// Softmax of `count` voxels into p[class][voxel]; sum of log(sum exp(z - max)) and of the label's max - z.
+void softmax_block(const float* z, int64_t count, int64_t channels, float (*p)[kVoxels], float* maximum, float* total) {
+  for (int64_t i = 0; i < count; ++i) maximum[i] = z[i * channels];
+  for (int64_t c = 1; c < channels; ++c)
+    for (int64_t i = 0; i < count; ++i) {
+      const float v = z[i * channels + c];
+      maximum[i] = v > maximum[i] ? v : maximum[i];
+    }
+  for (int64_t i = 0; i < count; ++i) total[i] = 0.f;
+  for (int64_t c = 0; c < channels; ++c)
+    for (int64_t i = 0; i < count; ++i) {
+      const float e = exp_negative(z[i * channels + c] - maximum[i]);
+      p[c][i] = e;
+      total[i] += e;
+    }
+  for (int64_t c = 0; c < channels; ++c)
+    for (int64_t i = 0; i < count; ++i) p[c][i] /= total[i];
+}
+
+void softmax(const float* x, int64_t begin, int64_t end, int64_t channels, float* y) {
+  if (channels <= kMaxClasses) {
+    float p[kMaxClasses][kVoxels], maximum[kVoxels], total[kVoxels];
+    for (int64_t v = begin; v < end; v += kVoxels) {
+      const int64_t count = std::min(kVoxels, end - v);
+      softmax_block(x + v * channels, count, channels, p, maximum, total);
+      for (int64_t c = 0; c < channels; ++c)
+        for (int64_t i = 0; i < count; ++i) y[(v + i) * channels + c] = p[c][i];
+    }
+    return;
+  }
+  for (int64_t r = begin; r < end; ++r) {
+    const float* z = x + r * channels;
+    float* e = y + r * channels;
+    float most[kLanes];
+    for (int k = 0; k < kLanes; ++k) most[k] = z[0];
+    int64_t c = 0;
+    for (; c + kLanes <= channels; c += kLanes)
+      for (int k = 0; k < kLanes; ++k) most[k] = z[c + k] > most[k] ? z[c + k] : most[k];
+    for (; c < channels; ++c) most[0] = z[c] > most[0] ? z[c] : most[0];
+    float maximum = most[0];
+    for (int k = 1; k < kLanes; ++k) maximum = most[k] > maximum ? most[k] : maximum;
+    for (c = 0; c < channels; ++c) e[c] = exp_negative(z[c] - maximum);
+    float sum;
+    row_sums_of(e, 0, 1, channels, &sum);
+    for (c = 0; c < channels; ++c) e[c] /= sum;
+  }
+}
+void correlation_rows(const float* zv, const float* za, int64_t begin, int64_t end, int64_t channels, float* loss,
+                      float* gv, float* ga) {
+  std::vector<float> logs(channels);
+  for (int64_t r = begin; r < end; ++r) {
+    float *v = gv + r * channels, *a = ga + r * channels;
+    softmax(zv, r, r + 1, channels, gv);
+    softmax(za, r, r + 1, channels, ga);
+    float weighted[kLanes] = {}, share[kLanes] = {};
+    const auto add = [&](int64_t c, int k) {
+      const float s = v[c] + 1e-8f;
+      logs[c] = log_positive(s);
+      weighted[k] += a[c] * logs[c];
+      share[k] += a[c] * v[c] / s;
+    };
+    int64_t c = 0;
+    for (; c + kLanes <= channels; c += kLanes)
+      for (int k = 0; k < kLanes; ++k) add(c + k, k);
+    for (; c < channels; ++c) add(c, 0);
+    float entropy = 0, shares = 0;
+    for (int k = 0; k < kLanes; ++k) {
+      entropy += weighted[k];
+      shares += share[k];
+    }
+    loss[r] = entropy;
+    for (c = 0; c < channels; ++c) {
+      const float own = a[c];
+      a[c] = own * (entropy - logs[c]);
+      v[c] *= shares - own / (v[c] + 1e-8f);
+    }
+  }
+}
+
+SEMISEG_INLINE double joined(const float* lanes) {
+  double sum = 0;
+  for (int k = 0; k < kLanes; ++k) sum += lanes[k];
+  return sum;
+}
+
+void segmentation_sums(const float* logits, const int32_t* labels, int64_t begin, int64_t end, int64_t channels,
+                       double* sums) {
+  float p[kMaxClasses][kVoxels], maximum[kVoxels], total[kVoxels];
+  for (int64_t v = begin; v < end; v += kVoxels) {
+    const int64_t count = std::min(kVoxels, end - v);
+    const float* z = logits + v * channels;
+    const int32_t* y = labels + v;
+    softmax_block(z, count, channels, p, maximum, total);
+    float own_logit[kVoxels], lanes[4][kLanes] = {};
+    for (int64_t i = 0; i < count; ++i) own_logit[i] = maximum[i] - z[i * channels + y[i]];
+    for (int64_t i = 0; i < count; ++i) own_logit[i] += log_positive(total[i]);
+    for (int64_t i = 0; i < count; ++i) lanes[0][i % kLanes] += own_logit[i];
+    sums[0] += joined(lanes[0]);
+    for (int64_t c = 0; c < channels; ++c) {
+      std::fill(lanes[0], lanes[0] + 4 * kLanes, 0.f);
+      float hits[kVoxels];
+      for (int64_t i = 0; i < count; ++i) hits[i] = y[i] == c ? 1.f : 0.f;
+      const auto add = [&](int64_t i, int k) {
+        lanes[0][k] += p[c][i] * hits[i];
+        lanes[1][k] += p[c][i] * p[c][i];
+        lanes[2][k] += p[c][i];
+        lanes[3][k] += hits[i];
+      };
+      int64_t i = 0;
+      for (; i + kLanes <= count; i += kLanes)
+        for (int k = 0; k < kLanes; ++k) add(i + k, k);
+      for (; i < count; ++i) add(i, 0);
+      double* own = sums + 1 + 4 * c;
+      for (int k = 0; k < 4; ++k) own[k] += joined(lanes[k]);
+    }
+  }
+}
+
+void segmentation_gradient(const float* logits, const int32_t* labels, int64_t begin, int64_t end, int64_t channels,
+                           float d_cross_entropy, const float* d_intersection, const float* d_squares,
+                           const float* d_sums, float* d_logits) {
+  float p[kMaxClasses][kVoxels], maximum[kVoxels], total[kVoxels], mean[kVoxels];
+  for (int64_t v = begin; v < end; v += kVoxels) {
+    const int64_t count = std::min(kVoxels, end - v);
+    const int32_t* y = labels + v;
+    softmax_block(logits + v * channels, count, channels, p, maximum, total);
+    for (int64_t i = 0; i < count; ++i) mean[i] = 0.f;
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t i = 0; i < count; ++i) {
+        const float g = (y[i] == c ? d_intersection[c] : 0.f) + 2.f * d_squares[c] * p[c][i] + d_sums[c];
+        mean[i] += g * p[c][i];
+      }
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t i = 0; i < count; ++i) {
+        const float hit = y[i] == c ? 1.f : 0.f;
+        const float g = hit * d_intersection[c] + 2.f * d_squares[c] * p[c][i] + d_sums[c];
+        d_logits[(v + i) * channels + c] = d_cross_entropy * (p[c][i] - hit) + p[c][i] * (g - mean[i]);
+      }
+  }
+}
+
+}  // namespace
+
+void fill_losses(Kernels* k) {
+  k->softmax = softmax;
+  k->correlation_rows = correlation_rows;
+  k->segmentation_sums = segmentation_sums;
+  k->segmentation_gradient = segmentation_gradient;
+}
+
+}  // namespace SEMISEG_TARGET
+}  // namespace semiseg
