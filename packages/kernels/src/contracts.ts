@@ -82,3 +82,11 @@ export const FUSED_LINEAR = "SemisegFusedLinear";
 
 /** Gradient of {@link FUSED_LINEAR}: inputs { dy, x, weight } -> [dx, dWeight, dBias]. */
 export const FUSED_LINEAR_GRAD = "SemisegFusedLinearGrad";
+
+/**
+ * `0.5 (f CE + Dice)` of soft targets over the voxels of a mask, with its gradient: inputs { logits: [...S, C],
+ * target: [...S, C], mask?: float32 [...S] }, attrs { crossEntropy (f), smooth } -> [loss: [], dLogits: [...S, C]]. CE is
+ * the mean over the masked voxels (none: 0), Dice the mean of `1 - (2 sum p t + smooth) / (sum p + sum t + smooth)` over
+ * the classes but the first.
+ */
+export const FUSED_MASKED_TARGET = "SemisegFusedMaskedTarget";

@@ -1,7 +1,9 @@
+import { FUSED_MASKED_TARGET, hasKernel } from "@semiseg/kernels";
 import {
   add,
   customGrad,
   div,
+  engine,
   log,
   matMul,
   maximum,
@@ -35,6 +37,20 @@ export interface MaskedTargetLossArguments {
   readonly probs?: Tensor | undefined;
 }
 
+function fused({ logits, target, mask, crossEntropy }: MaskedTargetLossArguments): Scalar {
+  const loss = customGrad((...inputs: unknown[]) => {
+    const [z, save] = inputs as [Tensor, (tensors: Tensor[]) => void];
+    const [value, slope] = engine().runKernel(
+      FUSED_MASKED_TARGET,
+      { logits: z, target, ...(mask ? { mask } : {}) },
+      { crossEntropy, smooth: SMOOTH },
+    ) as Tensor[];
+    save([slope!]);
+    return { value: value!, gradFunc: (dy: Tensor, saved: Tensor[]) => mul(saved[0]!, dy) };
+  });
+  return tidy(() => loss(logits)) as Scalar;
+}
+
 /**
  * `0.5 (f CE + Dice)` over the voxels of the mask with its gradient in the logits: one softmax and a dozen passes over
  * the voxels for both, where cross-entropy and Dice by themselves take several times as many.
@@ -43,6 +59,8 @@ export function maskedTargetLoss(args: MaskedTargetLossArguments): Scalar {
   const { logits, target, mask, crossEntropy, probs } = args;
   const classes = logits.shape.at(-1)!;
   const rows = logits.size / classes;
+  // The kernel holds the classes of a block of voxels at a time, at most 64.
+  if (classes <= 64 && hasKernel(FUSED_MASKED_TARGET)) return fused(args);
   const loss = customGrad((...inputs: unknown[]) => {
     const [z, save] = inputs as [Tensor, (tensors: Tensor[]) => void];
     const p = reshape(probs ?? softmax(z), [rows, classes]);

@@ -87,6 +87,12 @@ struct Kernels {
   void (*segmentation_gradient)(const float* logits, const int32_t* labels, int64_t begin, int64_t end,
                                 int64_t channels, float d_cross_entropy, const float* d_intersection,
                                 const float* d_squares, const float* d_sums, float* d_logits);
+  // Of voxels [begin, end) with `mask` (or all, for null) into sums[2 + 3 * channels]: voxels, target ln p, then per class
+  // p * target, p, target. And with slopes per class of those: d_logits = mask * (hit a + p (b + share - mean) - share target).
+  void (*target_sums)(const float* logits, const float* target, const float* mask, int64_t begin, int64_t end,
+                      int64_t channels, double* sums);
+  void (*target_gradient)(const float* logits, const float* target, const float* mask, int64_t begin, int64_t end,
+                          int64_t channels, const float* a, const float* b, float share, float* d_logits);
   void (*resize)(const ResizeShape&, const float* x, float* y, const Parallel&);
   void (*resize_gradient)(const ResizeShape&, const float* dy, float* dx, const Parallel&);
   // `bias` [columns] or null.

@@ -151,6 +151,56 @@ void segmentation_gradient(const float* logits, const int32_t* labels, int64_t b
   }
 }
 
+void target_sums(const float* logits, const float* target, const float* mask, int64_t begin, int64_t end, int64_t channels,
+                 double* sums) {
+  float p[kMaxClasses][kVoxels], maximum[kVoxels], total[kVoxels];
+  for (int64_t v = begin; v < end; v += kVoxels) {
+    const int64_t count = std::min(kVoxels, end - v);
+    const float *z = logits + v * channels, *t = target + v * channels, *m = mask ? mask + v : nullptr;
+    softmax_block(z, count, channels, p, maximum, total);
+    for (int64_t i = 0; i < count; ++i) total[i] = log_positive(total[i]) + maximum[i];
+    float lanes[5][kLanes] = {};
+    for (int64_t i = 0; i < count; ++i) lanes[0][i % kLanes] += m ? m[i] : 1.f;
+    for (int64_t c = 0; c < channels; ++c) {
+      std::fill(lanes[2], lanes[2] + 3 * kLanes, 0.f);
+      const auto add = [&](int64_t i, int k) {
+        const float weight = m ? m[i] : 1.f, own = weight * t[i * channels + c], log_p = z[i * channels + c] - total[i];
+        // The floor of the composed form: p >= 1e-37.
+        lanes[1][k] += own * (log_p < -85.1956f ? -85.1956f : log_p);
+        lanes[2][k] += own * p[c][i];
+        lanes[3][k] += weight * p[c][i];
+        lanes[4][k] += own;
+      };
+      int64_t i = 0;
+      for (; i + kLanes <= count; i += kLanes)
+        for (int k = 0; k < kLanes; ++k) add(i + k, k);
+      for (; i < count; ++i) add(i, 0);
+      for (int k = 0; k < 3; ++k) sums[2 + 3 * c + k] += joined(lanes[2 + k]);
+    }
+    sums[0] += joined(lanes[0]);
+    sums[1] += joined(lanes[1]);
+  }
+}
+
+void target_gradient(const float* logits, const float* target, const float* mask, int64_t begin, int64_t end,
+                     int64_t channels, const float* a, const float* b, float share, float* d_logits) {
+  float p[kMaxClasses][kVoxels], maximum[kVoxels], total[kVoxels], mean[kVoxels];
+  for (int64_t v = begin; v < end; v += kVoxels) {
+    const int64_t count = std::min(kVoxels, end - v);
+    const float *t = target + v * channels, *m = mask ? mask + v : nullptr;
+    softmax_block(logits + v * channels, count, channels, p, maximum, total);
+    for (int64_t i = 0; i < count; ++i) mean[i] = 0.f;
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t i = 0; i < count; ++i) mean[i] += p[c][i] * (t[i * channels + c] * a[c] + b[c]);
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t i = 0; i < count; ++i) {
+        const float own = t[i * channels + c];
+        const float slope = p[c][i] * (own * a[c] + b[c] + share - mean[i]) - own * share;
+        d_logits[(v + i) * channels + c] = m ? m[i] * slope : slope;
+      }
+  }
+}
+
 }  // namespace
 
 void fill_losses(Kernels* k) {
@@ -158,6 +208,8 @@ void fill_losses(Kernels* k) {
   k->correlation_rows = correlation_rows;
   k->segmentation_sums = segmentation_sums;
   k->segmentation_gradient = segmentation_gradient;
+  k->target_sums = target_sums;
+  k->target_gradient = target_gradient;
 }
 
 }  // namespace SEMISEG_TARGET

@@ -431,6 +431,53 @@ class SegmentationSumsGradient : public OpKernel {
   }
 };
 
+// 0.5 (cross_entropy CE + Dice of the foreground) of soft targets over the masked voxels, and its gradient in the logits.
+class MaskedTarget : public OpKernel {
+ public:
+  explicit MaskedTarget(OpKernelConstruction* c) : OpKernel(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("cross_entropy", &cross_entropy_));
+    OP_REQUIRES_OK(c, c->GetAttr("smooth", &smooth_));
+  }
+  void Compute(OpKernelContext* c) override {
+    const Tensor& logits = c->input(0);
+    const int64_t channels = logits.dim_size(logits.dims() - 1), voxels = logits.NumElements() / std::max<int64_t>(1, channels);
+    const float* mask = c->num_inputs() > 2 ? in(c, 2) : nullptr;
+    OP_REQUIRES(c, channels <= kMostClasses && c->input(1).NumElements() == logits.NumElements() &&
+                       (!mask || c->input(2).NumElements() == voxels),
+                absl::InvalidArgumentError("SemisegMaskedTarget: shapes"));
+    Tensor *value, *gradient;
+    OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({}), &value));
+    OP_REQUIRES_OK(c, c->allocate_output(1, logits.shape(), &gradient));
+    const float *z = in(c, 0), *t = in(c, 1);
+    const int64_t width = 2 + 3 * channels;
+    std::vector<double> sums(kSumParts * width, 0.0);
+    threads_of(c)(kSumParts, voxels * channels, [&](int64_t b, int64_t e) {
+      for (int64_t part = b; part < e; ++part)
+        kernels().target_sums(z, t, mask, voxels * part / kSumParts, voxels * (part + 1) / kSumParts, channels, sums.data() + part * width);
+    });
+    for (int64_t part = 1; part < kSumParts; ++part)
+      for (int64_t k = 0; k < width; ++k) sums[k] += sums[part * width + k];
+    const double share = 0.5 * cross_entropy_ / std::max(1.0, sums[0]);
+    double loss = -share * sums[1];
+    std::vector<float> a(channels, 0.f), b(channels, 0.f);
+    for (int64_t k = 1; k < channels; ++k) {
+      const double *own = sums.data() + 2 + 3 * k, weight = 0.5 / (channels - 1);
+      const double both = 2 * own[0] + smooth_, size = own[1] + own[2] + smooth_;
+      loss += weight * (1 - both / size);
+      a[k] = static_cast<float>(-2 * weight / size);
+      b[k] = static_cast<float>(weight * both / size / size);
+    }
+    value->scalar<float>()() = static_cast<float>(loss);
+    float* dz = data(gradient);
+    threads_of(c)(voxels, 8 * channels, [&](int64_t begin, int64_t end) {
+      kernels().target_gradient(z, t, mask, begin, end, channels, a.data(), b.data(), static_cast<float>(share), dz);
+    });
+  }
+
+ private:
+  float cross_entropy_, smooth_;
+};
+
 std::vector<int64_t> leading(const TensorShape& shape, int count) {
   std::vector<int64_t> sizes(count);
   for (int i = 0; i < count; ++i) sizes[i] = shape.dim_size(i);
@@ -626,6 +673,9 @@ REGISTER_OP("SemisegResize").Input("x: float").Output("y: float").Attr("shape: l
 SEMISEG_KERNEL("SemisegResize", Resize<false>);
 REGISTER_OP("SemisegResizeGradient").Input("dy: float").Output("dx: float").Attr("shape: list(int)").Attr("rule: int").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegResizeGradient", Resize<true>);
+REGISTER_OP("SemisegMaskedTarget").Input("logits: float").Input("target: float").Input("mask: masks * float").Attr("masks: int >= 0")
+    .Output("loss: float").Output("d_logits: float").Attr("cross_entropy: float").Attr("smooth: float").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegMaskedTarget", MaskedTarget);
 REGISTER_OP("SemisegMatMul").Input("a: float").Input("b: float").Output("y: float").Attr("transpose_a: bool").Attr("transpose_b: bool").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegMatMul", MatMul);
 REGISTER_OP("SemisegLinear").Input("x: float").Input("weight: float").Input("bias: float").Output("y: float").SetShapeFn(unknown_shapes);

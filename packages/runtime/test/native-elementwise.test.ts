@@ -1,4 +1,4 @@
-import { FUSED_CORRELATION_ROWS } from "@semiseg/kernels";
+import { FUSED_CORRELATION_ROWS, FUSED_MASKED_TARGET } from "@semiseg/kernels";
 import { initBackend } from "@semiseg/runtime";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -236,4 +236,70 @@ describe("correlation rows", () => {
     // Logits of up to 60 in float32: exp alone may be off by 4e-6.
     expect(worst).toBeLessThan(5e-5);
   });
+});
+
+describe("the loss of masked soft targets", () => {
+  /** The definition in float64. */
+  const definition = (
+    z: ArrayLike<number>,
+    t: ArrayLike<number>,
+    m: ArrayLike<number> | null,
+    classes: number,
+  ): number => {
+    const rows = z.length / classes;
+    let [count, entropy] = [0, 0];
+    const sums = Array.from({ length: classes }, () => [0, 0, 0]);
+    for (let v = 0; v < rows; v++) {
+      const weight = m ? m[v]! : 1;
+      const row = Array.from({ length: classes }, (_, c) => z[v * classes + c]!);
+      const most = Math.max(...row);
+      const total = row.reduce((a, x) => a + Math.exp(x - most), 0);
+      count += weight;
+      for (let c = 0; c < classes; c++) {
+        const p = Math.exp(row[c]! - most) / total;
+        const target = t[v * classes + c]!;
+        entropy -= weight * target * Math.log(p);
+        sums[c]![0]! += weight * p * target;
+        sums[c]![1]! += weight * p;
+        sums[c]![2]! += weight * target;
+      }
+    }
+    const dice = sums.slice(1).map(([both, p, own]) => 1 - (2 * both! + 1e-8) / (p! + own! + 1e-8));
+    return 0.5 * ((0.7 * entropy) / Math.max(1, count) + dice.reduce((a, b) => a + b, 0) / (classes - 1));
+  };
+
+  it.each([
+    [2, 700, true],
+    [3, 517, false],
+    [5, 1000, true],
+    [4, 3, true],
+  ])(
+    "of %i classes and %i voxels equals the definition, and so does its gradient; masked: %s",
+    (classes, rows, masked) => {
+      const z = values([rows, classes], 3);
+      const t = values([rows, classes], 4).map(Math.abs);
+      for (let v = 0; v < rows; v++) {
+        let total = 0;
+        for (let c = 0; c < classes; c++) total += t[v * classes + c]!;
+        for (let c = 0; c < classes; c++) t[v * classes + c]! /= total;
+      }
+      const m = masked ? Float32Array.from({ length: rows }, (_, v) => (v % 3 === 0 ? 0 : 1)) : null;
+      const [logits, target] = [tf.tensor2d(z, [rows, classes]), tf.tensor2d(t, [rows, classes])];
+      const [loss, slope] = tf
+        .engine()
+        .runKernel(
+          FUSED_MASKED_TARGET,
+          { logits, target, ...(m ? { mask: tf.tensor1d(m) } : {}) },
+          { crossEntropy: 0.7, smooth: 1e-8 },
+        ) as unknown as tf.Tensor[];
+      expect(loss!.dataSync()[0]).toBeCloseTo(definition(z, t, m, classes), 5);
+      const actual = slope!.dataSync();
+      const exact = Float64Array.from(z);
+      for (let i = 0; i < Math.min(60, z.length); i++) {
+        const at = (x: number) => definition(exact.with(i, exact[i]! + x), t, m, classes);
+        const numeric = (at(1e-4) - at(-1e-4)) / 2e-4;
+        expect(Math.abs(actual[i]! - numeric)).toBeLessThan(2e-6);
+      }
+    },
+  );
 });

@@ -4,6 +4,7 @@ import {
   FUSED_EMA,
   FUSED_LINEAR,
   FUSED_LINEAR_GRAD,
+  FUSED_MASKED_TARGET,
   FUSED_NORM,
   FUSED_NORM_GRAD,
   FUSED_RESIZE,
@@ -309,6 +310,13 @@ function registerLossSums(): void {
   register(FUSED_CORRELATION_ROWS, ({ inputs, backend }) => {
     const { zV, zA } = inputs as Record<string, TensorInfo>;
     return run(backend, "SemisegCorrelationRows", [zV!, zA!], 3);
+  });
+  register(FUSED_MASKED_TARGET, ({ inputs, attrs, backend }) => {
+    const { logits, target, mask } = inputs as Record<string, TensorInfo | undefined>;
+    return run(backend, "SemisegMaskedTarget", [logits!, target!, ...(mask ? [mask] : [])], 2, {
+      ints: { masks: mask ? 1 : 0 },
+      floats: { cross_entropy: attrs["crossEntropy"], smooth: attrs["smooth"] },
+    });
   });
   register(FUSED_SEGMENTATION_SUMS, ({ inputs, backend }) => {
     const { logits, labels } = inputs as Record<string, TensorInfo>;
