@@ -1,15 +1,7 @@
 import { type WebGPUBackend, webgpu_util } from "@tensorflow/tfjs-backend-webgpu";
 import type { TensorInfo } from "@tensorflow/tfjs-core";
-
-/** Sizes of a workgroup's tile. */
-export interface GemmTile {
-  /** Rows of the result per workgroup of 64 threads: 32 or 64. */
-  readonly rows: number;
-  /** Columns of the result per workgroup: 8, 16, 32 or 64. */
-  readonly columns: number;
-  /** Terms of the sum that are in workgroup memory at a time. */
-  readonly depth: number;
-}
+import { gemmSettings } from "./gemm-settings.js";
+import { candidateTiles, type GemmSize, type GemmTile, partOf, sizeClass, threadGrid, tileName } from "./gemm-tile.js";
 
 /** What a product multiplies, as WGSL. Tensors are flat: `getA(i)` and `getB(i)` read them. */
 export interface GemmParts {
@@ -22,39 +14,28 @@ export interface GemmParts {
   /** Fills `Row`, the struct of what a row of A needs: `fn rowOf(row : i32) -> Row`. */
   readonly row: string;
   /**
-   * Reads `depth` consecutive terms of one row of A from term `k0` on into workgroup memory: statements that call
-   * `putA(kk, value)` for `kk` from 0 to `depth - 1`, given `r : Row`, `k0` and `inside` (the row exists).
+   * Reads `count` consecutive terms of one row of A from term `k0` on into workgroup memory: statements that do
+   * `put("kk", "value")` for `kk` from 0 to `count - 1`, given `r : Row`, `k0` and `inside` (the row exists).
    */
-  readonly loadA: (depth: number) => string;
+  readonly loadA: (count: number, put: (kk: string, value: string) => string) => string;
   /** `fn loadB(k : i32, column : i32) -> f32`, for a term and a column that exist. */
   readonly loadB: string;
   /** `fn store(row : i32, column : i32, split : i32, value : f32)`, for a row and a column that exist. */
   readonly store: string;
+  /** Terms that may be in workgroup memory at a time, the default first; see {@link candidateTiles}. */
+  readonly depths: readonly number[];
 }
 
-/** Size of a product: `rows x terms` times `terms x columns`, its sum cut into `splits` parts. */
-export interface GemmSize {
-  readonly rows: number;
-  readonly columns: number;
-  readonly terms: number;
-  readonly splits?: number;
-}
-
-const THREADS = 64;
+const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
-/**
- * The widest tile that is not mostly empty. 32 rows: with 64, lavapipe's compiler does not come to an end, and what the
- * tests cannot run is not shipped.
- */
-export function tileFor({ columns }: GemmSize, depth = 16): GemmTile {
-  return { rows: 32, columns: [8, 16, 32, 64].find((n) => n >= Math.min(columns, 64))!, depth };
-}
-
-function source({ rows, columns, depth }: GemmTile, parts: GemmParts): string {
-  const [rowsEach, columnsEach] = [rows / 8, columns / 8];
+function source(tile: GemmTile, parts: GemmParts): string {
+  const { rows, columns, depth, threads } = tile;
+  const [down, across] = threadGrid(tile);
+  const [rowsEach, columnsEach] = [rows / down, columns / across];
+  const count = (depth * rows) / threads;
   const accumulators = range(rowsEach).flatMap((i) => range(columnsEach).map((j) => `c${i}_${j}`));
-  const loadsOfB = Math.ceil((depth * columns) / THREADS);
+  const loadsOfB = Math.ceil((depth * columns) / threads);
   return `
     ${parts.functions ?? ""}
     ${parts.row}
@@ -71,7 +52,7 @@ function source({ rows, columns, depth }: GemmTile, parts: GemmParts): string {
       let firstRow = rowTile * ${rows};
       let firstColumn = columnTile * ${columns};
       let loadRow = firstRow + thread % ${rows};
-      // With 32 rows the other half of the threads takes the second half of the terms.
+      // Threads of the same row take one part of the terms each.
       let part = thread / ${rows};
       let inside = loadRow < uniforms.rows && split < uniforms.splits;
       let r = rowOf(select(0, loadRow, inside));
@@ -79,22 +60,22 @@ function source({ rows, columns, depth }: GemmTile, parts: GemmParts): string {
       for (var step = 0; step < uniforms.steps; step++) {
         let start = (split * uniforms.steps + step) * ${depth};
         {
-          let k0 = start + part * ${depth * (rows / THREADS)};
-          let at = (part * ${depth * (rows / THREADS)}) * ${rows} + thread % ${rows};
-          ${parts.loadA(depth * (rows / THREADS))}
+          let k0 = start + part * ${count};
+          let at = part * ${count * rows} + thread % ${rows};
+          ${parts.loadA(count, (kk, value) => `tileA[at + ${kk} * ${rows}] = ${value};`)}
         }
         for (var i = 0; i < ${loadsOfB}; i++) {
-          let e = thread + i * ${THREADS};
+          let e = thread + i * ${threads};
           let k = start + e / ${columns};
           let column = firstColumn + e % ${columns};
           var value = 0.0;
           if (k < uniforms.terms && column < uniforms.columns) { value = loadB(k, column); }
-          ${depth * columns < THREADS ? `if (e < ${depth * columns}) { tileB[e] = value; }` : "tileB[e] = value;"}
+          ${depth * columns < threads ? `if (e < ${depth * columns}) { tileB[e] = value; }` : "tileB[e] = value;"}
         }
         workgroupBarrier();
         for (var kk = 0; kk < ${depth}; kk++) {
-          let a = kk * ${rows} + (thread / 8) * ${rowsEach};
-          let b = kk * ${columns} + (thread % 8) * ${columnsEach};
+          let a = kk * ${rows} + (thread / ${across}) * ${rowsEach};
+          let b = kk * ${columns} + (thread % ${across}) * ${columnsEach};
           ${range(rowsEach)
             .map((i) => `let a${i} = tileA[a + ${i}];`)
             .join(" ")}
@@ -108,8 +89,8 @@ function source({ rows, columns, depth }: GemmTile, parts: GemmParts): string {
         workgroupBarrier();
       }
       if (split < uniforms.splits) {
-        let row = firstRow + (thread / 8) * ${rowsEach};
-        let column = firstColumn + (thread % 8) * ${columnsEach};
+        let row = firstRow + (thread / ${across}) * ${rowsEach};
+        let column = firstColumn + (thread % ${across}) * ${columnsEach};
         ${range(rowsEach)
           .flatMap((i) =>
             range(columnsEach).map(
@@ -122,8 +103,20 @@ function source({ rows, columns, depth }: GemmTile, parts: GemmParts): string {
     }`;
 }
 
-/** One value of A into workgroup memory; zero outside the matrix. Used by the parts' `loadA`. */
-export const putA = (rows: number, kk: string, value: string): string => `tileA[at + ${kk} * ${rows}] = ${value};`;
+/** FNV-1a: tiles that were timed with other programs are not those of this one. */
+function digest(text: string): string {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return (hash >>> 0).toString(36);
+}
+const digests = new Map<string, string>();
+function digestOf(parts: GemmParts, tile: GemmTile): string {
+  const known = digests.get(parts.key);
+  if (known !== undefined) return known;
+  const made = digest(source(tile, parts));
+  digests.set(parts.key, made);
+  return made;
+}
 
 /**
  * Multiplies two matrices that are read through index functions, as convolutions are (implicit GEMM), with tiles in
@@ -134,33 +127,41 @@ export function runGemm(
   inputs: readonly [TensorInfo, TensorInfo],
   outputSize: number,
   size: GemmSize,
-  tile: GemmTile,
   parts: GemmParts,
   uniforms: readonly { readonly type: string; readonly data: number[] }[],
 ): TensorInfo {
+  const { tiles, seen } = gemmSettings(backend);
+  const near = sizeClass(size);
+  const candidates = candidateTiles(near, parts.depths, backend.device.limits);
+  const name = `${parts.key} ${near.rows}x${near.columns}x${near.terms} ${parts.depths.join(",")} ${digestOf(parts, candidates[0]!)}`;
+  // What storage holds may be anything: only a tile that this product can have is used.
+  const tuned = candidates.find((tile) => tileName(tile) === tiles.get(name));
+  const tile = tuned ?? candidates[0]!;
+  const [a, b] = inputs.map(({ dataId, dtype, shape }) => ({ dataId, dtype, shape: [sizeOf(shape)] }));
+  if (!tuned && seen && !seen.has(name))
+    seen.set(name, {
+      candidates,
+      work: size.rows * size.columns * size.terms,
+      operands: [a!.shape[0]!, b!.shape[0]!],
+      run: (others) => runGemm(backend, others, outputSize, size, parts, uniforms),
+    });
   const { rows, columns, terms, splits = 1 } = size;
   const [rowTiles, columnTiles] = [Math.ceil(rows / tile.rows), Math.ceil(columns / tile.columns)];
-  const steps = Math.ceil(Math.ceil(terms / tile.depth) / splits);
-  const groups = rowTiles * columnTiles * splits;
+  const steps = Math.ceil((splits === 1 ? terms : partOf(terms, splits)) / tile.depth);
   const dispatchLayout = webgpu_util.flatDispatchLayout([outputSize]);
   const program = {
     variableNames: ["A", "B"],
     outputShape: [outputSize],
-    workgroupSize: [THREADS, 1, 1] as [number, number, number],
+    workgroupSize: [tile.threads, 1, 1] as [number, number, number],
     dispatchLayout,
     // Beyond the limit of one dimension tfjs spreads the groups over several.
-    dispatch: [groups, 1, 1] as [number, number, number],
+    dispatch: [rowTiles * columnTiles * splits, 1, 1] as [number, number, number],
     uniforms: `rows : i32, columns : i32, terms : i32, splits : i32, steps : i32, rowTiles : i32, columnTiles : i32, ${parts.uniforms}`,
-    shaderKey: `semiseg_gemm_${parts.key}_${tile.rows}_${tile.columns}_${tile.depth}`,
+    shaderKey: `semiseg_gemm_${parts.key}_${tileName(tile)}`,
     getUserCode: () => source(tile, parts),
   };
-  const flat = inputs.map((x) => ({
-    dataId: x.dataId,
-    dtype: x.dtype,
-    shape: [x.shape.reduce((a, b) => a * b, 1)],
-  }));
   const numbers = [rows, columns, terms, splits, steps, rowTiles, columnTiles];
-  return backend.runWebGPUProgram(program, flat, "float32", [
+  return backend.runWebGPUProgram(program, [a!, b!], "float32", [
     ...numbers.map((n) => ({ type: "int32", data: [n] })),
     ...uniforms.map(({ type, data }) => ({ type, data })),
   ]);

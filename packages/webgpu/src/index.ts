@@ -4,3 +4,5 @@ export * from "./fix-kernels.js";
 export * from "./guard-errors.js";
 export * from "./init-webgpu.js";
 export * from "./replace-convolutions.js";
+export type { TileStorage } from "./tile-storage.js";
+export * from "./tune-webgpu.js";

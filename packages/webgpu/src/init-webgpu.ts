@@ -2,9 +2,11 @@ import { BackendError } from "@semiseg/errors";
 import { env, findBackendFactory, ready, registerBackend, removeBackend, setBackend } from "@tensorflow/tfjs-core";
 import { fixGradients } from "./fix-gradients.js";
 import { fixKernels } from "./fix-kernels.js";
+import { gemmSettings } from "./gemm-settings.js";
 import { type ErrorGuard, guardErrors } from "./guard-errors.js";
 import { registerNorms } from "./register-norms.js";
 import { replaceConvolutions } from "./replace-convolutions.js";
+import { fileStorage, readTiles, type TileStorage, writeTiles } from "./tile-storage.js";
 
 /** Options of {@link initWebgpu}. */
 export interface InitWebgpuOptions {
@@ -12,6 +14,11 @@ export interface InitWebgpuOptions {
   readonly requireHardware?: boolean;
   /** Ask for the low-power GPU of a laptop. Default false. */
   readonly lowPower?: boolean;
+  /**
+   * Where `tuneWebgpu` keeps tile sizes between sessions, and where those of earlier ones are read from now. Default: files
+   * in the cache folder in Node, nowhere in browsers.
+   */
+  readonly tiles?: TileStorage;
 }
 
 /** The readied device. */
@@ -66,7 +73,7 @@ async function gpuApi(): Promise<GPU> {
  * @throws BackendError when there is no WebGPU, no adapter, or only a software one and hardware was asked for.
  */
 export async function initWebgpu(options: InitWebgpuOptions = {}): Promise<WebgpuInfo> {
-  const { requireHardware = false, lowPower = false } = options;
+  const { requireHardware = false, lowPower = false, tiles = fileStorage() } = options;
   const gpu = await gpuApi();
   const adapter = (await gpu.requestAdapter({ powerPreference: lowPower ? "low-power" : "high-performance" })) as
     | (GPUAdapter & { readonly info: GPUAdapterInfo })
@@ -92,6 +99,11 @@ export async function initWebgpu(options: InitWebgpuOptions = {}): Promise<Webgp
   const backend = new WebGPUBackend(device, adapter.info);
   const guard = guardErrors(backend);
   registerBackend("webgpu", () => backend, 3);
+  if (tiles) {
+    const settings = gemmSettings(backend);
+    for (const [name, tile] of await readTiles(tiles, adapter.info)) settings.tiles.set(name, tile);
+    settings.keep = (found) => writeTiles(tiles, adapter.info, found);
+  }
   fixKernels();
   fixGradients();
   replaceConvolutions();
