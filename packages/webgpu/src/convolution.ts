@@ -132,6 +132,7 @@ export function convolveInputGradient(
       size,
       {
         key: "tiles",
+        scaled: "A",
         depths,
         uniforms: UNIFORMS,
         functions: `struct Row { first : i32, } ${TAP}`,
@@ -161,6 +162,7 @@ export function convolveInputGradient(
     size,
     {
       key: `input_${whole}`,
+      scaled: "A",
       depths,
       uniforms: UNIFORMS,
       functions: `${ROW} ${TAP}
@@ -209,6 +211,7 @@ export function convolveFilterGradient(
     { ...whole, splits },
     {
       key: "filter",
+      scaled: "B",
       depths: [16, 32],
       uniforms: UNIFORMS,
       functions: `struct Row { channel : i32, z : i32, y : i32, x : i32, } ${TAP}`,

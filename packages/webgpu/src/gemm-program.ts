@@ -1,7 +1,8 @@
 import { type WebGPUBackend, webgpu_util } from "@tensorflow/tfjs-backend-webgpu";
 import type { TensorInfo } from "@tensorflow/tfjs-core";
-import { gemmSettings } from "./gemm-settings.js";
+import { type ConvolutionPrecision, gemmSettings } from "./gemm-settings.js";
 import { candidateTiles, type GemmSize, type GemmTile, partOf, sizeClass, threadGrid, tileName } from "./gemm-tile.js";
+import { largestExponent } from "./largest-exponent.js";
 
 /** What a product multiplies, as WGSL. Tensors are flat: `getA(i)` and `getB(i)` read them. */
 export interface GemmParts {
@@ -24,28 +25,51 @@ export interface GemmParts {
   readonly store: string;
   /** Terms that may be in workgroup memory at a time, the default first; see {@link candidateTiles}. */
   readonly depths: readonly number[];
+  /** The operand that may be a gradient, of any magnitude: float16 holds it times a power of two. */
+  readonly scaled?: "A" | "B";
 }
+
+/** In float16: what is put into workgroup memory and taken out of it. */
+const HALF = `
+  // Finite values beyond the largest half become the largest half; infinities and NaN stay, to be seen in the result.
+  fn toTile(v : f32) -> f16 {
+    let finite = (bitcast<u32>(v) & 0x7f800000u) != 0x7f800000u;
+    return f16(select(v, clamp(v, -65504.0, 65504.0), finite));
+  }
+  fn fromTile(v : f16) -> f32 { return f32(v); }`;
+const FLOAT = `
+  fn toTile(v : f32) -> f32 { return v; }
+  fn fromTile(v : f32) -> f32 { return v; }`;
+/** Brings the largest magnitude to 2^14: an exact multiplication, and far from both ends of what float16 holds. */
+const SCALE = `
+      let shift = clamp(141 - i32(getS(0)), -126, 126);
+      let scale = bitcast<f32>(u32(127 + shift) << 23u);
+      let unscale = bitcast<f32>(u32(127 - shift) << 23u);`;
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
-function source(tile: GemmTile, parts: GemmParts): string {
+function source(tile: GemmTile, parts: GemmParts, precision: ConvolutionPrecision): string {
   const { rows, columns, depth, threads } = tile;
   const [down, across] = threadGrid(tile);
   const [rowsEach, columnsEach] = [rows / down, columns / across];
   const count = (depth * rows) / threads;
   const accumulators = range(rowsEach).flatMap((i) => range(columnsEach).map((j) => `c${i}_${j}`));
   const loadsOfB = Math.ceil((depth * columns) / threads);
+  const scaled = precision === "f16" ? parts.scaled : undefined;
+  const put = (operand: "A" | "B", at: string, value: string): string =>
+    `tile${operand}[${at}] = toTile(${value}${scaled === operand ? " * scale" : ""});`;
   return `
+    ${precision === "f16" ? HALF : FLOAT}
     ${parts.functions ?? ""}
     ${parts.row}
     ${parts.loadB}
     ${parts.store}
-    var<workgroup> tileA : array<f32, ${depth * rows}>;
-    var<workgroup> tileB : array<f32, ${depth * columns}>;
+    var<workgroup> tileA : array<${precision}, ${depth * rows}>;
+    var<workgroup> tileB : array<${precision}, ${depth * columns}>;
     fn main(index : i32) {
       let group = i32(workgroupId.x + numWorkgroups.x * (workgroupId.y + numWorkgroups.y * workgroupId.z));
-      let thread = i32(localIndex);
+      let thread = i32(localIndex);${scaled ? SCALE : ""}
       let columnTile = group % uniforms.columnTiles;
       let rowTile = (group / uniforms.columnTiles) % uniforms.rowTiles;
       let split = group / (uniforms.columnTiles * uniforms.rowTiles);
@@ -62,7 +86,7 @@ function source(tile: GemmTile, parts: GemmParts): string {
         {
           let k0 = start + part * ${count};
           let at = part * ${count * rows} + thread % ${rows};
-          ${parts.loadA(count, (kk, value) => `tileA[at + ${kk} * ${rows}] = ${value};`)}
+          ${parts.loadA(count, (kk, value) => put("A", `at + ${kk} * ${rows}`, value))}
         }
         for (var i = 0; i < ${loadsOfB}; i++) {
           let e = thread + i * ${threads};
@@ -70,17 +94,17 @@ function source(tile: GemmTile, parts: GemmParts): string {
           let column = firstColumn + e % ${columns};
           var value = 0.0;
           if (k < uniforms.terms && column < uniforms.columns) { value = loadB(k, column); }
-          ${depth * columns < threads ? `if (e < ${depth * columns}) { tileB[e] = value; }` : "tileB[e] = value;"}
+          ${depth * columns < threads ? `if (e < ${depth * columns}) { ${put("B", "e", "value")} }` : put("B", "e", "value")}
         }
         workgroupBarrier();
         for (var kk = 0; kk < ${depth}; kk++) {
           let a = kk * ${rows} + (thread / ${across}) * ${rowsEach};
           let b = kk * ${columns} + (thread % ${across}) * ${columnsEach};
           ${range(rowsEach)
-            .map((i) => `let a${i} = tileA[a + ${i}];`)
+            .map((i) => `let a${i} = fromTile(tileA[a + ${i}]);`)
             .join(" ")}
           ${range(columnsEach)
-            .map((j) => `let b${j} = tileB[b + ${j}];`)
+            .map((j) => `let b${j} = fromTile(tileB[b + ${j}]);`)
             .join(" ")}
           ${range(rowsEach)
             .flatMap((i) => range(columnsEach).map((j) => `c${i}_${j} = fma(a${i}, b${j}, c${i}_${j});`))
@@ -95,7 +119,7 @@ function source(tile: GemmTile, parts: GemmParts): string {
           .flatMap((i) =>
             range(columnsEach).map(
               (j) =>
-                `if (row + ${i} < uniforms.rows && column + ${j} < uniforms.columns) { store(row + ${i}, column + ${j}, split, c${i}_${j}); }`,
+                `if (row + ${i} < uniforms.rows && column + ${j} < uniforms.columns) { store(row + ${i}, column + ${j}, split, c${i}_${j}${scaled ? " * unscale" : ""}); }`,
             ),
           )
           .join("\n")}
@@ -110,11 +134,12 @@ function digest(text: string): string {
   return (hash >>> 0).toString(36);
 }
 const digests = new Map<string, string>();
-function digestOf(parts: GemmParts, tile: GemmTile): string {
-  const known = digests.get(parts.key);
+function digestOf(parts: GemmParts, tile: GemmTile, precision: ConvolutionPrecision): string {
+  const key = `${parts.key} ${precision}`;
+  const known = digests.get(key);
   if (known !== undefined) return known;
-  const made = digest(source(tile, parts));
-  digests.set(parts.key, made);
+  const made = digest(source(tile, parts, precision));
+  digests.set(key, made);
   return made;
 }
 
@@ -130,10 +155,10 @@ export function runGemm(
   parts: GemmParts,
   uniforms: readonly { readonly type: string; readonly data: number[] }[],
 ): TensorInfo {
-  const { tiles, seen } = gemmSettings(backend);
+  const { precision, tiles, seen } = gemmSettings(backend);
   const near = sizeClass(size);
   const candidates = candidateTiles(near, parts.depths, backend.device.limits);
-  const name = `${parts.key} ${near.rows}x${near.columns}x${near.terms} ${parts.depths.join(",")} ${digestOf(parts, candidates[0]!)}`;
+  const name = `${parts.key} ${precision} ${near.rows}x${near.columns}x${near.terms} ${parts.depths.join(",")} ${digestOf(parts, candidates[0]!, precision)}`;
   // What storage holds may be anything: only a tile that this product can have is used.
   const tuned = candidates.find((tile) => tileName(tile) === tiles.get(name));
   const tile = tuned ?? candidates[0]!;
@@ -149,20 +174,25 @@ export function runGemm(
   const [rowTiles, columnTiles] = [Math.ceil(rows / tile.rows), Math.ceil(columns / tile.columns)];
   const steps = Math.ceil((splits === 1 ? terms : partOf(terms, splits)) / tile.depth);
   const dispatchLayout = webgpu_util.flatDispatchLayout([outputSize]);
+  const exponent =
+    precision === "f16" && parts.scaled ? largestExponent(backend, parts.scaled === "A" ? a! : b!) : null;
   const program = {
-    variableNames: ["A", "B"],
+    variableNames: exponent ? ["A", "B", "S"] : ["A", "B"],
     outputShape: [outputSize],
     workgroupSize: [tile.threads, 1, 1] as [number, number, number],
     dispatchLayout,
     // Beyond the limit of one dimension tfjs spreads the groups over several.
     dispatch: [rowTiles * columnTiles * splits, 1, 1] as [number, number, number],
     uniforms: `rows : i32, columns : i32, terms : i32, splits : i32, steps : i32, rowTiles : i32, columnTiles : i32, ${parts.uniforms}`,
-    shaderKey: `semiseg_gemm_${parts.key}_${tileName(tile)}`,
-    getUserCode: () => source(tile, parts),
+    shaderKey: `semiseg_gemm_${parts.key}_${precision}_${tileName(tile)}`,
+    getUserCode: () => source(tile, parts, precision),
   };
   const numbers = [rows, columns, terms, splits, steps, rowTiles, columnTiles];
-  return backend.runWebGPUProgram(program, [a!, b!], "float32", [
+  const operands = exponent ? [a!, b!, exponent] : [a!, b!];
+  const out = backend.runWebGPUProgram(program, operands, "float32", [
     ...numbers.map((n) => ({ type: "int32", data: [n] })),
     ...uniforms.map(({ type, data }) => ({ type, data })),
   ]);
+  if (exponent) backend.disposeData(exponent.dataId);
+  return out;
 }

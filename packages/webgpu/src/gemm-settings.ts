@@ -13,8 +13,12 @@ export interface SeenGemm {
   readonly run: (inputs: readonly [TensorInfo, TensorInfo]) => TensorInfo;
 }
 
+/** How numbers are held in workgroup memory. Sums are float32 either way. */
+export type ConvolutionPrecision = "f32" | "f16";
+
 /** How one backend runs its products. */
 export interface GemmSettings {
+  precision: ConvolutionPrecision;
   /** Names of the tiles that tuning has found, by class. */
   readonly tiles: Map<string, string>;
   /** Where classes without a tile are noted while tuning looks for them. */
@@ -29,7 +33,7 @@ const settings = new WeakMap<WebGPUBackend, GemmSettings>();
 export function gemmSettings(backend: WebGPUBackend): GemmSettings {
   const known = settings.get(backend);
   if (known) return known;
-  const fresh: GemmSettings = { tiles: new Map(), seen: null, keep: null };
+  const fresh: GemmSettings = { precision: "f32", tiles: new Map(), seen: null, keep: null };
   settings.set(backend, fresh);
   return fresh;
 }
