@@ -45,7 +45,7 @@ describe("candidate tiles", () => {
 const CASES = [
   ["channels of no round number", [2, 5, 4, 6, 5], [3, 3, 3, 5, 7], conv(1, "valid")],
   ["32 to 72 channels, stride 2", [1, 9, 7, 5, 32], [2, 2, 2, 32, 72], conv(2, "same")],
-  ["a filter gradient in parts", [1, 23, 20, 17, 2], [3, 3, 3, 2, 3], conv(1, "same")],
+  ["a filter gradient in parts", [1, 11, 9, 6, 2], [3, 3, 3, 2, 3], conv(1, "same")],
   ["transposed 2x2x2 with stride 2", [2, 4, 3, 5, 16], [2, 2, 2, 2, 16], transposed([2, 8, 6, 10, 2], 2, "valid")],
 ] as const;
 

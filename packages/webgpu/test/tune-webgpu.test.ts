@@ -2,10 +2,12 @@ import "@tensorflow/tfjs";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { findChromium } from "@semiseg/test-utils";
 import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { initWebgpu, type TileStorage, tuneWebgpu } from "../src/index.js";
+import { runInChromium } from "./helpers/run-in-chromium.js";
 
 const cache = mkdtempSync(join(tmpdir(), "semiseg-tiles-"));
 const before = process.env["SEMISEG_CACHE"];
@@ -140,4 +142,28 @@ describe("tuneWebgpu", () => {
     await expect(tuneWebgpu(forward)).rejects.toThrow("device was lost");
     expect(storage.kept.size).toBe(0);
   });
+
+  const browser = findChromium();
+  it.skipIf(!browser)(
+    "keeps tiles in a browser's localStorage, for the next session there",
+    async () => {
+      const report = await runInChromium(
+        browser!,
+        `import "@tensorflow/tfjs";
+import { initWebgpu, tuneWebgpu } from "@semiseg/webgpu";
+import * as tf from "@tensorflow/tfjs-core";
+const tiles = { get: (key) => localStorage.getItem(key), set: (key, value) => localStorage.setItem(key, value) };
+const step = () => tf.tidy(() => void tf.conv3d(tf.ones([1, 5, 4, 4, 4]), tf.ones([1, 1, 1, 4, 3]), 1, "same"));
+const session = async () => {
+  await initWebgpu({ tiles });
+  return (await tuneWebgpu(step)).tuned.length;
+};
+const tuned = [await session(), await session()];
+const report = { tuned, keys: Object.keys(localStorage).map((key) => key.slice(0, 13)) };
+await fetch("/report", { method: "POST", body: JSON.stringify(report) });`,
+      );
+      expect(report).toEqual({ tuned: [1, 0], keys: ["webgpu-tiles-"] });
+    },
+    120_000,
+  );
 });
