@@ -11,19 +11,21 @@ const { values } = parseArgs({
     batch: { type: "string", default: "4" },
     size: { type: "string", default: "112,112,80" },
     filters: { type: "string", default: "16" },
-    engines: { type: "string", default: "cuda,webgpu,torch,torch-amp" },
+    engines: { type: "string", default: "cuda,webgpu,webgpu-f16,torch,torch-amp" },
     rounds: { type: "string", default: "15" },
     warmup: { type: "string", default: "3" },
+    "tune-seconds": { type: "string", default: "120" },
     minutes: { type: "string", default: "8" },
     out: { type: "string", default: fileURLToPath(new URL("../results/gpu-step.json", import.meta.url)) },
     help: { type: "boolean", default: false },
   },
 });
 if (values.help) {
-  console.log(`bench:gpu [--batch 4] [--size 112,112,80] [--filters 16] [--engines cuda,webgpu,torch,torch-amp]
-          [--rounds 15] [--warmup 3] [--minutes 8] [--out FILE]
+  console.log(`bench:gpu [--batch 4] [--size 112,112,80] [--filters 16] [--engines cuda,webgpu,webgpu-f16,torch,torch-amp]
+          [--rounds 15] [--warmup 3] [--tune-seconds 120] [--minutes 8] [--out FILE]
 Ends after --minutes with the rounds done by then. Engines that cannot start are listed with the reason. PyTorch runs in
-$SEMISEG_PYTHON (default python3). WebGPU takes a software adapter where there is no other, and says so.`);
+$SEMISEG_PYTHON (default python3). WebGPU takes a software adapter where there is no other, and says so. Before they are measured its
+convolutions are tuned, for --tune-seconds at most each; webgpu-f16 needs an adapter with shader-f16.`);
   process.exit(0);
 }
 const shape = {
@@ -34,8 +36,11 @@ const shape = {
 };
 const ends = Date.now() + 60_000 * Number(values.minutes);
 const here = (file) => fileURLToPath(new URL(file, import.meta.url));
-const semiseg = (engine) =>
-  lineWorker(process.execPath, [here("../train-step/semiseg-worker.mjs"), JSON.stringify({ ...shape, engine })]);
+const semiseg = (engine, precision) =>
+  lineWorker(process.execPath, [
+    here("../train-step/semiseg-worker.mjs"),
+    JSON.stringify({ ...shape, engine, ...(precision ? { precision } : {}) }),
+  ]);
 const torch = (amp) =>
   lineWorker(python, [
     here("../train-step/torch_worker.py"),
@@ -43,7 +48,8 @@ const torch = (amp) =>
   ]);
 const START = {
   cuda: () => semiseg("cuda"),
-  webgpu: () => semiseg("webgpu"),
+  webgpu: () => semiseg("webgpu", "f32"),
+  "webgpu-f16": () => semiseg("webgpu", "f16"),
   torch: () => torch(false),
   "torch-amp": () => torch(true),
 };
@@ -69,8 +75,9 @@ for (const name of values.engines.split(",")) {
   if (!START[name]) throw new RangeError(`--engines: '${name}' is not one of ${Object.keys(START).join(", ")}`);
   try {
     const worker = await START[name]();
+    const tuning = name.startsWith("webgpu") ? await worker.ask(`tune ${values["tune-seconds"]}`) : undefined;
     const { loss } = await worker.ask(`run ${values.warmup}`);
-    workers[name] = { ...worker, loss };
+    workers[name] = { ...worker, loss, tuning };
   } catch (error) {
     unavailable[name] = error.message;
   }
@@ -107,6 +114,7 @@ writeResult(values.out, {
       name,
       {
         ...workers[name].hello,
+        tuning: workers[name].tuning,
         firstLoss: workers[name].loss,
         lastLoss: workers[name].last.loss,
         gpuMiB: Number(memory?.find(([pid]) => Number(pid) === workers[name].pid)?.[1] ?? Number.NaN),

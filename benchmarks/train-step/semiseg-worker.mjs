@@ -1,4 +1,4 @@
-// Times SemiSeg training steps on request: reads `run N` and `profile` lines, answers one JSON line each.
+// Times SemiSeg training steps on request: reads `run N`, `profile` and `tune SECONDS` (WebGPU) lines, answers one JSON line each.
 import { createInterface } from "node:readline";
 import { unet, vnet } from "@semiseg/backbones";
 import { composeMethod, createStepContext, methodGradients } from "@semiseg/method";
@@ -8,7 +8,11 @@ import { initBackend } from "@semiseg/runtime";
 import * as tf from "@tensorflow/tfjs-core";
 
 const options = JSON.parse(process.argv[2]);
-const backend = await initBackend({ prefer: options.engine ?? "tensorflow", quiet: true });
+const backend = await initBackend({
+  prefer: options.engine ?? "tensorflow",
+  quiet: true,
+  webgpu: { precision: options.precision ?? "f32" },
+});
 const build = options.network === "vnet" ? vnet : unet;
 const student = build({ spatialDims: 3, inChannels: 1, outChannels: 2, baseFilters: options.filters, seed: 0 });
 const method = composeMethod({ name: "benchmark", student, terms: [supervisedTerm()] });
@@ -89,6 +93,11 @@ for await (const line of createInterface({ input: process.stdin })) {
   const [command, count] = line.split(" ");
   if (command === "profile") {
     console.log(JSON.stringify({ profile: (await profile()).slice(0, 20) }));
+    continue;
+  }
+  if (command === "tune") {
+    const { tuneWebgpu } = await import("@semiseg/webgpu");
+    console.log(JSON.stringify(await tuneWebgpu(trainStep, { seconds: Number(count) })));
     continue;
   }
   const [seconds, cpu] = [[], []];

@@ -1,4 +1,5 @@
 /** Names and contracts of the fused kernels that an engine may register. @packageDocumentation */
+export * from "./cache-folder.js";
 export * from "./contracts.js";
 export * from "./has-kernel.js";
 export * from "./reads-at-once.js";

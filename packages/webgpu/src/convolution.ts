@@ -1,6 +1,7 @@
 import { type WebGPUBackend, webgpu_util } from "@tensorflow/tfjs-backend-webgpu";
 import type { TensorInfo } from "@tensorflow/tfjs-core";
-import { type GemmTile, putA, runGemm, tileFor } from "./gemm-program.js";
+import { runGemm } from "./gemm-program.js";
+import { partOf, tileColumns } from "./gemm-tile.js";
 
 /** A 3-D convolution, channels last: kernel `[kd, kh, kw, inChannels, outChannels]`. */
 export interface Convolution {
@@ -42,15 +43,15 @@ const TAP = `fn tapOf(t : i32) -> vec3<i32> {
   return vec3<i32>(zy / uniforms.kernel.y, zy % uniforms.kernel.y, x);
 }`;
 
-/** Terms that share a kernel position, so that it is worked out once for all of them; 16 terms of several otherwise. */
-const depthOf = (channels: number): { depth: number; whole: boolean } => {
-  const depth = [16, 8, 4].find((n) => channels % n === 0);
-  return depth ? { depth, whole: true } : { depth: 16, whole: false };
+/** Terms that share a kernel position, so that it is worked out once for all of them; terms of several otherwise. */
+const depthsOf = (channels: number): { depths: number[]; whole: boolean } => {
+  const depths = [16, 32, 8, 4].filter((n) => channels % n === 0);
+  return depths.length > 0 ? { depths: depths.slice(0, 2), whole: true } : { depths: [16, 32], whole: false };
 };
 
 /** Reads `count` terms of a row: of one kernel position (`whole`), or of as many as they belong to. */
-function loadTerms(rows: number, channels: string, whole: boolean) {
-  return (count: number): string =>
+function loadTerms(channels: string, whole: boolean) {
+  return (count: number, put: (kk: string, value: string) => string): string =>
     whole
       ? `let tap = k0 / ${channels}; let first = k0 % ${channels};
          let place = placeOf(r, tapOf(tap));
@@ -58,7 +59,7 @@ function loadTerms(rows: number, channels: string, whole: boolean) {
          for (var kk = 0; kk < ${count}; kk++) {
            var value = 0.0;
            if (there) { value = getA(place * ${channels} + first + kk); }
-           ${putA(rows, "kk", "value")}
+           ${put("kk", "value")}
          }`
       : `for (var kk = 0; kk < ${count}; kk++) {
            let k = k0 + kk;
@@ -67,23 +68,22 @@ function loadTerms(rows: number, channels: string, whole: boolean) {
              let place = placeOf(r, tapOf(k / ${channels}));
              if (place >= 0) { value = getA(place * ${channels} + k % ${channels}); }
            }
-           ${putA(rows, "kk", "value")}
+           ${put("kk", "value")}
          }`;
 }
 
 /** `x` [N, D, H, W, Ci] convolved with `filter`: [N, D', H', W', Co]. */
 export function convolve(backend: WebGPUBackend, x: TensorInfo, filter: TensorInfo, c: Convolution): TensorInfo {
   const size = { rows: c.batch * product(c.output), columns: c.outChannels, terms: product(c.kernel) * c.inChannels };
-  const { depth, whole } = depthOf(c.inChannels);
-  const tile = tileFor(size, depth);
+  const { depths, whole } = depthsOf(c.inChannels);
   return runGemm(
     backend,
     [x, filter],
     size.rows * size.columns,
     size,
-    tile,
     {
       key: `conv_${whole}`,
+      depths,
       uniforms: UNIFORMS,
       functions: `${ROW} ${TAP}
         fn placeOf(r : Row, t : vec3<i32>) -> i32 {
@@ -94,7 +94,7 @@ export function convolve(backend: WebGPUBackend, x: TensorInfo, filter: TensorIn
       row: `fn rowOf(row : i32) -> Row { ${positionOf("uniforms.outSize")}
         let s = uniforms.strides; let p = uniforms.padding;
         return Row(n, z * s.x - p.x, y * s.y - p.y, x * s.z - p.z); }`,
-      loadA: loadTerms(tile.rows, "uniforms.channels.x", whole),
+      loadA: loadTerms("uniforms.channels.x", whole),
       loadB: "fn loadB(k : i32, column : i32) -> f32 { return getB(k * uniforms.columns + column); }",
       store:
         "fn store(row : i32, column : i32, split : i32, value : f32) { setOutputAtIndex(row * uniforms.columns + column, value); }",
@@ -117,7 +117,7 @@ export function convolveInputGradient(
   c: Convolution,
 ): TensorInfo {
   const outputSize = c.batch * product(c.input) * c.inChannels;
-  const { depth, whole } = depthOf(c.outChannels);
+  const { depths, whole } = depthsOf(c.outChannels);
   if (isTiling(c)) {
     // One plain product: a row per output voxel, a column per kernel position and input channel.
     const size = {
@@ -125,22 +125,22 @@ export function convolveInputGradient(
       columns: product(c.kernel) * c.inChannels,
       terms: c.outChannels,
     };
-    const tile = tileFor(size, depth);
     return runGemm(
       backend,
       [dy, filter],
       outputSize,
       size,
-      tile,
       {
         key: "tiles",
+        scaled: "A",
+        depths,
         uniforms: UNIFORMS,
         functions: `struct Row { first : i32, } ${TAP}`,
         row: "fn rowOf(row : i32) -> Row { return Row(row * uniforms.terms); }",
-        loadA: (count) => `for (var kk = 0; kk < ${count}; kk++) {
+        loadA: (count, put) => `for (var kk = 0; kk < ${count}; kk++) {
           var value = 0.0;
           if (inside && k0 + kk < uniforms.terms) { value = getA(r.first + k0 + kk); }
-          ${putA(tile.rows, "kk", "value")}
+          ${put("kk", "value")}
         }`,
         loadB: "fn loadB(k : i32, column : i32) -> f32 { return getB(column * uniforms.terms + k); }",
         store: `fn store(row : i32, column : i32, split : i32, value : f32) {
@@ -155,15 +155,15 @@ export function convolveInputGradient(
     );
   }
   const size = { rows: c.batch * product(c.input), columns: c.inChannels, terms: product(c.kernel) * c.outChannels };
-  const tile = tileFor(size, depth);
   return runGemm(
     backend,
     [dy, filter],
     outputSize,
     size,
-    tile,
     {
       key: `input_${whole}`,
+      scaled: "A",
+      depths,
       uniforms: UNIFORMS,
       functions: `${ROW} ${TAP}
         fn placeOf(r : Row, t : vec3<i32>) -> i32 {
@@ -176,7 +176,7 @@ export function convolveInputGradient(
       row: `fn rowOf(row : i32) -> Row { ${positionOf("uniforms.inSize")}
         let p = uniforms.padding;
         return Row(n, z + p.x, y + p.y, x + p.z); }`,
-      loadA: loadTerms(tile.rows, "uniforms.channels.y", whole),
+      loadA: loadTerms("uniforms.channels.y", whole),
       loadB: `fn loadB(k : i32, column : i32) -> f32 {
         let co = uniforms.channels.y;
         return getB(((k / co) * uniforms.channels.x + column) * co + k % co); }`,
@@ -199,28 +199,27 @@ export function convolveFilterGradient(
 ): TensorInfo {
   const terms = c.batch * product(c.output);
   const whole = { rows: product(c.kernel) * c.inChannels, columns: c.outChannels, terms };
-  const tile: GemmTile = tileFor(whole);
-  const groups = Math.ceil(whole.rows / tile.rows) * Math.ceil(whole.columns / tile.columns);
-  const splits = Math.max(
-    1,
-    Math.min(Math.ceil(ENOUGH_GROUPS / groups), Math.floor(Math.ceil(terms / tile.depth) / 16)),
-  );
+  // By the default tile and not the tuned one: the parts decide how the sum is rounded.
+  const groups = Math.ceil(whole.rows / 32) * Math.ceil(whole.columns / tileColumns(whole.columns));
+  const wanted = Math.max(1, Math.min(Math.ceil(ENOUGH_GROUPS / groups), Math.floor(Math.ceil(terms / 16) / 16)));
+  const splits = Math.ceil(terms / partOf(terms, wanted));
   const count = whole.rows * whole.columns;
   const parts = runGemm(
     backend,
     [x, dy],
     splits * count,
     { ...whole, splits },
-    tile,
     {
       key: "filter",
+      scaled: "B",
+      depths: [16, 32],
       uniforms: UNIFORMS,
       functions: `struct Row { channel : i32, z : i32, y : i32, x : i32, } ${TAP}`,
       row: `fn rowOf(row : i32) -> Row {
         let t = tapOf(row / uniforms.channels.x) * uniforms.dilations.xyz - uniforms.padding.xyz;
         return Row(row % uniforms.channels.x, t.x, t.y, t.z); }`,
       // Consecutive terms are consecutive voxels: one position is worked out, the others follow by carrying.
-      loadA: (n) => `
+      loadA: (n, put) => `
         var ox = k0 % uniforms.outSize.z; let yz = k0 / uniforms.outSize.z;
         var oy = yz % uniforms.outSize.y; let nz = yz / uniforms.outSize.y;
         var oz = nz % uniforms.outSize.x; var on = nz / uniforms.outSize.x;
@@ -231,7 +230,7 @@ export function convolveFilterGradient(
             let place = ((on * uniforms.inSize.x + p.x) * uniforms.inSize.y + p.y) * uniforms.inSize.z + p.z;
             value = getA(place * uniforms.channels.x + r.channel);
           }
-          ${putA(tile.rows, "kk", "value")}
+          ${put("kk", "value")}
           ox++;
           if (ox == uniforms.outSize.z) { ox = 0; oy++; }
           if (oy == uniforms.outSize.y) { oy = 0; oz++; }

@@ -1,6 +1,7 @@
 import { BackendError } from "@semiseg/errors";
 import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
 import type { BackendValues } from "@tensorflow/tfjs-core";
+import { submitWork } from "./submit-work.js";
 
 /** What the device has complained about. */
 export interface ErrorGuard {
@@ -59,12 +60,7 @@ export function guardErrors(backend: WebGPUBackend): ErrorGuard {
   return {
     pending,
     flush: async () => {
-      // tfjs cannot submit an empty queue, nor one with an open pass; both are private to it.
-      const queue = backend as unknown as { readonly commandEncoder: unknown; endComputePassEncoder(): void };
-      if (queue.commandEncoder) {
-        queue.endComputePassEncoder();
-        backend.submitQueue();
-      }
+      submitWork(backend);
       await device.queue.onSubmittedWorkDone();
       check();
     },

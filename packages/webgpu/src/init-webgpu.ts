@@ -1,10 +1,12 @@
-import { BackendError } from "@semiseg/errors";
+import { BackendError, checkChoice } from "@semiseg/errors";
 import { env, findBackendFactory, ready, registerBackend, removeBackend, setBackend } from "@tensorflow/tfjs-core";
 import { fixGradients } from "./fix-gradients.js";
 import { fixKernels } from "./fix-kernels.js";
+import { type ConvolutionPrecision, gemmSettings } from "./gemm-settings.js";
 import { type ErrorGuard, guardErrors } from "./guard-errors.js";
 import { registerNorms } from "./register-norms.js";
 import { replaceConvolutions } from "./replace-convolutions.js";
+import { fileStorage, readTiles, type TileStorage, writeTiles } from "./tile-storage.js";
 
 /** Options of {@link initWebgpu}. */
 export interface InitWebgpuOptions {
@@ -12,6 +14,16 @@ export interface InitWebgpuOptions {
   readonly requireHardware?: boolean;
   /** Ask for the low-power GPU of a laptop. Default false. */
   readonly lowPower?: boolean;
+  /**
+   * How 3-D convolutions hold their operands in workgroup memory; tensors, weights and sums are float32 either way. "f16"
+   * rounds each operand to 11 bits and takes inputs and filters beyond 65504 as 65504. Default "f32".
+   */
+  readonly precision?: ConvolutionPrecision;
+  /**
+   * Where `tuneWebgpu` keeps tile sizes between sessions, and where those of earlier ones are read from now. Default: files
+   * in the cache folder in Node, nowhere in browsers.
+   */
+  readonly tiles?: TileStorage;
 }
 
 /** The readied device. */
@@ -59,14 +71,25 @@ async function gpuApi(): Promise<GPU> {
   return gpu;
 }
 
+/** Lets shaders use float16: WGSL wants the directive first, where tfjs puts its own declarations. */
+function enableHalf(device: GPUDevice): void {
+  const create = device.createShaderModule.bind(device);
+  device.createShaderModule = (descriptor) =>
+    create(
+      descriptor.code.includes("array<f16,") ? { ...descriptor, code: `enable f16;\n${descriptor.code}` } : descriptor,
+    );
+}
+
 /**
  * Readies tfjs's WebGPU backend with the rank-5 fixes and makes it current. tfjs gradients must be registered
  * (the package `@tensorflow/tfjs` does that when imported).
  *
- * @throws BackendError when there is no WebGPU, no adapter, or only a software one and hardware was asked for.
+ * @throws BackendError when there is no WebGPU, no adapter, only a software one and hardware was asked for, or no float16
+ *   in shaders and precision "f16" was; OptionError for another precision.
  */
 export async function initWebgpu(options: InitWebgpuOptions = {}): Promise<WebgpuInfo> {
-  const { requireHardware = false, lowPower = false } = options;
+  const { requireHardware = false, lowPower = false, precision = "f32", tiles = fileStorage() } = options;
+  checkChoice("initWebgpu", "precision", precision, ["f32", "f16"]);
   const gpu = await gpuApi();
   const adapter = (await gpu.requestAdapter({ powerPreference: lowPower ? "low-power" : "high-performance" })) as
     | (GPUAdapter & { readonly info: GPUAdapterInfo })
@@ -81,6 +104,10 @@ export async function initWebgpu(options: InitWebgpuOptions = {}): Promise<Webgp
   const software = SOFTWARE.test(`${description} ${model} ${vendor} ${architecture}`);
   if (software && requireHardware)
     throw new BackendError(`initWebgpu: only a software adapter was found (${name}) and hardware was asked for`);
+  if (precision === "f16" && !adapter.features.has("shader-f16"))
+    throw new BackendError(
+      `initWebgpu: precision 'f16' needs shader-f16, which the adapter lacks (${name}): use precision 'f32', or another driver or browser`,
+    );
   const device = await adapter.requestDevice({
     requiredFeatures: FEATURES.filter((feature) => adapter.features.has(feature)) as GPUFeatureName[],
     requiredLimits: Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]])),
@@ -91,7 +118,14 @@ export async function initWebgpu(options: InitWebgpuOptions = {}): Promise<Webgp
   if (findBackendFactory("webgpu")) removeBackend("webgpu");
   const backend = new WebGPUBackend(device, adapter.info);
   const guard = guardErrors(backend);
+  if (precision === "f16") enableHalf(device);
   registerBackend("webgpu", () => backend, 3);
+  const settings = gemmSettings(backend);
+  settings.precision = precision;
+  if (tiles) {
+    for (const [name, tile] of await readTiles(tiles, adapter.info)) settings.tiles.set(name, tile);
+    settings.keep = (found) => writeTiles(tiles, adapter.info, found);
+  }
   fixKernels();
   fixGradients();
   replaceConvolutions();

@@ -1,37 +1,13 @@
 import "@tensorflow/tfjs";
-import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { initWebgpu, type WebgpuInfo } from "../src/index.js";
+import { conv, expectClose, on, transposed } from "./helpers/convolutions.js";
 
 let info: WebgpuInfo;
 beforeAll(async () => {
   info = await initWebgpu();
 });
 afterAll(() => expect(info.guard.pending).toEqual([]));
-
-const values = (shape: readonly number[], seed: number): Float32Array =>
-  Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 12.9898 + seed * 78.233));
-
-/** Result and both gradients on one engine. */
-async function on(backend: string, x: number[], filter: number[], run: (x: tf.Tensor5D, w: tf.Tensor5D) => tf.Tensor) {
-  await tf.setBackend(backend);
-  const before = tf.memory().numTensors;
-  const inputs = [tf.tensor(values(x, 1), x), tf.tensor(values(filter, 2), filter)] as const;
-  const f = (a: tf.Tensor, b: tf.Tensor) => run(a as tf.Tensor5D, b as tf.Tensor5D);
-  const y = f(...inputs);
-  const weights = tf.tensor(values(y.shape, 3), y.shape);
-  const gradients = tf.grads((a: tf.Tensor, b: tf.Tensor) => tf.sum(tf.mul(f(a, b), weights)))([...inputs]);
-  const out: Float32Array[] = [];
-  for (const t of [y, ...gradients]) out.push(Float32Array.from(await t.data()));
-  tf.dispose([...inputs, y, weights, ...gradients]);
-  expect(tf.memory().numTensors).toBe(before);
-  return out;
-}
-
-const conv = (strides: number | [number, number, number], pad: "same" | "valid") => (x: tf.Tensor5D, w: tf.Tensor5D) =>
-  tf.conv3d(x, w, strides, pad);
-const transposed = (out: number[], strides: number, pad: "same" | "valid") => (x: tf.Tensor5D, w: tf.Tensor5D) =>
-  tf.conv3dTranspose(x, w, out as [number, number, number, number, number], strides, pad);
 
 describe("tiled convolutions equal the cpu backend, values and both gradients", () => {
   it.each([
@@ -49,15 +25,9 @@ describe("tiled convolutions equal the cpu backend, values and both gradients", 
     ["transposed 2x2x2 with stride 2", [2, 4, 3, 5, 16], [2, 2, 2, 8, 16], transposed([2, 8, 6, 10, 8], 2, "valid")],
     ["transposed 3x3x3 with stride 2", [1, 4, 3, 5, 6], [3, 3, 3, 4, 6], transposed([1, 8, 6, 10, 4], 2, "same")],
   ] as const)("%s", async (_, x, filter, run) => {
-    const expected = await on("cpu", [...x], [...filter], run);
-    const received = await on("webgpu", [...x], [...filter], run);
+    const expected = await on("cpu", x, filter, run);
+    const received = await on("webgpu", x, filter, run);
     await info.guard.flush();
-    for (const [i, want] of expected.entries()) {
-      const scale = Math.max(1, ...want.map(Math.abs));
-      let worst = 0;
-      for (const [k, v] of want.entries()) worst = Math.max(worst, Math.abs(received[i]![k]! - v));
-      expect(received[i]!.length).toBe(want.length);
-      expect(worst / scale, ["value", "input gradient", "filter gradient"][i]).toBeLessThan(2e-5);
-    }
+    expectClose(received, expected, 2e-5);
   });
 });

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
-import { cacheFolder } from "../setup/cache-folder.js";
+import { cacheFolder } from "@semiseg/kernels";
 import { findPip } from "../setup/pip.js";
 import { runCommand } from "../setup/run-command.js";
 import { checkPlatform } from "../setup/setup-native.js";

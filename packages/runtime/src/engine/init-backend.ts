@@ -25,6 +25,8 @@ export interface InitBackendOptions {
   readonly onProgress?: Progress;
   /** For the engine `cuda`. */
   readonly cuda?: CudaOptions;
+  /** For the engine `webgpu`, where convolutions may hold their operands as float16: see its package. */
+  readonly webgpu?: { readonly precision?: "f32" | "f16" };
 }
 
 /** The engine that was chosen. */
@@ -73,7 +75,7 @@ async function cuda(options: InitBackendOptions): Promise<Attempt> {
 /** Device files of GPUs on Linux; without any of them Vulkan has only software drivers, and Dawn is loud about it. */
 export const GPU_FILES = ["/dev/dri", "/dev/nvidia0", "/dev/dxg", "/dev/kfd"];
 
-async function webgpu(requireHardware: boolean): Promise<Attempt> {
+async function webgpu(requireHardware: boolean, options: InitBackendOptions): Promise<Attempt> {
   if (requireHardware && globalThis.process?.platform === "linux" && !GPU_FILES.some((path) => existsSync(path)))
     throw new BackendError("no GPU was found");
   let module: { initWebgpu(options: object): Promise<{ device: string }> };
@@ -82,7 +84,7 @@ async function webgpu(requireHardware: boolean): Promise<Attempt> {
   } catch (cause) {
     throw new BackendError("the package @semiseg/webgpu is not installed", { cause });
   }
-  const { device } = await module.initWebgpu({ requireHardware });
+  const { device } = await module.initWebgpu({ ...options.webgpu, requireHardware });
   return { name: "webgpu", backend: "webgpu", device, engine: "tfjs-backend-webgpu", version: version_core };
 }
 
@@ -119,7 +121,7 @@ async function cpu(): Promise<Attempt> {
 
 const attempt = (name: EngineName, options: InitBackendOptions, forced: boolean): Promise<Attempt> => {
   if (name === "cuda") return cuda(options);
-  if (name === "webgpu") return webgpu(!forced);
+  if (name === "webgpu") return webgpu(!forced, options);
   if (name === "tensorflow") return tensorflow(options);
   return name === "wasm" ? wasm() : cpu();
 };

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { cacheFolder } from "./cache-folder.js";
+import { cacheFolder } from "@semiseg/kernels";
 
 /** CPU or CUDA build of TensorFlow. */
 export type NativeVariant = "cpu" | "gpu";
