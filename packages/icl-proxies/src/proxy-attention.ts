@@ -5,9 +5,11 @@ import {
   matMul,
   mul,
   reshape,
+  sum,
   type Tensor,
   type Tensor2D,
   type Tensor3D,
+  tensor2d,
   tidy,
   tile,
   transpose,
@@ -71,25 +73,18 @@ export function proxyAttention(options: ProxyAttentionOptions): ProxyAttention {
   const square = (name: string) => linear({ inFeatures: channels, outFeatures: channels, random: random.fork(name) });
   const [query, key] = [square("query"), square("key")];
   const [value, output] = values ? [square("value"), square("output")] : [undefined, undefined];
-  /** A weight `[channels, channels]` as one matrix `[d, channels]` per head. */
-  const perHead = (weight: Tensor): Tensor3D => reshape(weight, [heads, width, channels]);
-
-  /** `[B, K, channels]` as `[heads, B * K, d]`. */
-  const split = (x: Tensor): Tensor3D => {
-    const [b, k] = x.shape as [number, number];
-    const byHead = compatScramble
-      ? transpose(reshape(x, [b, heads, k, width]), [1, 0, 2, 3])
-      : transpose(reshape(x, [b, k, heads, width]), [2, 0, 1, 3]);
-    return reshape(byHead, [heads, b * k, width]);
-  };
-  /** The inverse of `split`. */
-  const merge = (x: Tensor, b: number, k: number): Tensor => {
-    const byHead = reshape(x, [heads, b, k, width]);
-    return reshape(transpose(byHead, compatScramble ? [1, 0, 2, 3] : [1, 2, 0, 3]), [b, k, channels]);
-  };
-  /** `[heads, B * K, m]` as `[B, K * heads, m]`. */
-  const byProxy = (x: Tensor3D, b: number, k: number): Tensor3D =>
-    reshape(transpose(reshape(x, [heads, b, k, x.shape[2]]), [1, 2, 0, 3]), [b, k * heads, x.shape[2]]);
+  // Head h's channels of a row, in a row of its own: products with whole weights in place of one matrix per head. The rows
+  // are few, and an operation costs more than the zeros.
+  const ownChannels = (factor: number): Tensor =>
+    tensor2d(
+      Float32Array.from({ length: heads * channels }, (_, i) =>
+        Math.floor((i % channels) / width) === Math.floor(i / channels) ? factor : 0,
+      ),
+      [heads, channels],
+    );
+  /** Moves heads and classes of `[B, K, channels]` to the released code's order, or back. */
+  const swapped = (x: Tensor, from: readonly [number, number]): Tensor =>
+    reshape(transpose(reshape(x, [x.shape[0]!, ...from, width]), [0, 2, 1, 3]), x.shape);
 
   return {
     ...moduleOf({ query, key, value, output }),
@@ -106,13 +101,20 @@ export function proxyAttention(options: ProxyAttentionOptions): ProxyAttention {
           `${where}: proxies must have shape [1 or ${samples}, K, ${channels}], received [${proxies.shape.join(", ")}]`,
         );
       const [scores, attended] = tidy((): Tensor[] => {
-        const q = mul(split(query.apply(proxies)), 1 / Math.sqrt(width)) as Tensor3D;
-        const carried = byProxy(matMul(q, perHead(key.weight)), batch, k);
-        const offset = byProxy(matMul(q, reshape(key.bias!, [heads, width, 1]) as Tensor3D), batch, k);
+        const asks = query.apply(proxies);
+        const q = compatScramble ? swapped(asks, [heads, k]) : asks;
+        const byHead = mul(reshape(q, [batch * k, 1, channels]), ownChannels(1 / Math.sqrt(width)));
+        const flat = reshape(byHead, [batch * k * heads, channels]) as Tensor2D;
+        const carried = reshape(matMul(flat, key.weight as unknown as Tensor2D), [
+          batch,
+          k * heads,
+          channels,
+        ]) as Tensor3D;
+        const offset = matMul(flat, reshape(key.bias!, [channels, 1]) as Tensor2D);
         const rows = k * heads;
         // Queries are few: they take the factor in place of the scores.
         const asked = scoreFactor === 1 ? carried : (mul(carried, scoreFactor) as Tensor3D);
-        const constant = scoreFactor === 1 ? offset : mul(offset, scoreFactor);
+        const constant = scoreFactor === 1 ? offset : mul(reshape(offset, [batch, rows, 1]), scoreFactor);
         const shared = asked.shape[0] === 1;
         const raw = shared
           ? matMul(
@@ -139,14 +141,9 @@ export function proxyAttention(options: ProxyAttentionOptions): ProxyAttention {
             key: tokens,
             value: tokens,
           });
-          const byHead = transpose(reshape(found, [samples, k, heads, channels]), [2, 0, 1, 3]);
-          const projected = matMul(
-            reshape(byHead, [heads, samples * k, channels]) as Tensor3D,
-            perHead(value!.weight),
-            false,
-            true,
-          );
-          return output!.apply(merge(add(projected, reshape(value!.bias!, [heads, 1, width])), samples, k));
+          const all = reshape(value!.apply(found), [samples, k, heads, channels]);
+          const merged = sum(mul(all, ownChannels(1)), 2);
+          return output!.apply(compatScramble ? swapped(merged, [k, heads]) : merged);
         }
       });
       return { scores: scores!, attended: attended ?? null };

@@ -1,5 +1,5 @@
 import { ShapeError } from "@semiseg/errors";
-import { diceCrossEntropyLoss, diceLoss } from "@semiseg/losses";
+import { diceCrossEntropyLoss, softTargetLoss } from "@semiseg/losses";
 import { resizeLinear, stopGradient } from "@semiseg/nn";
 import { addN, div, type Scalar, softmax, squaredDifference, sum, type Tensor, tidy } from "@tensorflow/tfjs-core";
 import { RECOMPUTE_ABOVE, recomputed } from "./recomputed.js";
@@ -38,16 +38,10 @@ export function proxySupervisionLoss(labels: Tensor, maps: readonly Tensor[], pr
 /** L_usc: linear Dice of maps, resized, with the decoder's prediction as soft target; mean over classes and scales. */
 export function predictionConsistencyLoss(logits: Tensor, maps: readonly Tensor[]): Scalar {
   const size = logits.shape.slice(1, -1);
-  const options = { squaredPred: false, includeBackground: true };
+  const options = { crossEntropyWeight: 0, diceWeight: 1, includeBackground: true };
   return tidy(() => {
     const target = stopGradient(softmax(logits));
-    return averaged(
-      maps.map((map) =>
-        recomputed({ inputs: [map], constants: [target] }, ([m, t]) =>
-          diceLoss(t!, softmax(resizeLinear(m!, size)), options),
-        ),
-      ),
-    );
+    return averaged(maps.map((map) => softTargetLoss(target, resizeLinear(map, size), options)));
   });
 }
 

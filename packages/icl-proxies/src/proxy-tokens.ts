@@ -18,8 +18,8 @@ export function proxyTokens({ channels, random }: { channels: number; random: Ra
   return {
     ...moduleOf({ projection, norm, attentionNorm }),
     apply: (feature) => {
-      const rows = attentionNorm.apply(norm.apply(projection.apply(reshape(feature, [-1, channels]))));
-      return reshape(rows, [feature.shape[0]!, -1, channels]);
+      const tokens = attentionNorm.apply(norm.apply(projection.apply(feature)));
+      return reshape(tokens, [feature.shape[0]!, -1, channels]);
     },
   };
 }

@@ -77,16 +77,31 @@ export interface FusedResizeAttrs {
   readonly rule: "linear" | "aligned" | "area";
 }
 
-/** Affine map of the last axis: inputs { x: [..., I], weight: [O, I], bias: [O] } -> x weight^T + bias, [..., O]. */
+/** Affine map of the last axis: inputs { x: [..., I], weight: [O, I], bias?: [O] } -> x weight^T + bias, [..., O]. */
 export const FUSED_LINEAR = "SemisegFusedLinear";
 
 /** Gradient of {@link FUSED_LINEAR}: inputs { dy, x, weight } -> [dx, dWeight, dBias]. */
 export const FUSED_LINEAR_GRAD = "SemisegFusedLinearGrad";
 
 /**
- * `0.5 (f CE + Dice)` of soft targets over the voxels of a mask, with its gradient: inputs { logits: [...S, C],
- * target: [...S, C], mask?: float32 [...S] }, attrs { crossEntropy (f), smooth } -> [loss: [], dLogits: [...S, C]]. CE is
- * the mean over the masked voxels (none: 0), Dice the mean of `1 - (2 sum p t + smooth) / (sum p + sum t + smooth)` over
- * the classes but the first.
+ * `crossEntropy CE + dice Dice` of soft targets over the voxels of a mask, with its gradient: inputs { logits: [...S, C],
+ * target: [...S, C], mask?: float32 [...S] }, attrs { crossEntropy, dice, background, smooth } -> [loss: [],
+ * dLogits: [...S, C]]. CE is the mean over the masked voxels (none: 0), Dice the mean of
+ * `1 - (2 sum p t + smooth) / (sum p + sum t + smooth)` over the classes, the first one only with `background`.
  */
-export const FUSED_MASKED_TARGET = "SemisegFusedMaskedTarget";
+export const FUSED_SOFT_TARGET = "SemisegFusedSoftTarget";
+
+/** Exact Gaussian error linear unit: inputs { x } -> x (1 + erf(x / sqrt 2)) / 2. */
+export const FUSED_GELU = "SemisegFusedGelu";
+
+/** Gradient of {@link FUSED_GELU}: inputs { dy, x } -> dx. */
+export const FUSED_GELU_GRAD = "SemisegFusedGeluGrad";
+
+/**
+ * Normalisation of the last axis of every row by itself: inputs { x: [..., C], gamma: [C], beta: [C] }, attrs { epsilon }
+ * -> [y, mean: [rows], inverseStd: [rows]].
+ */
+export const FUSED_LAYER_NORM = "SemisegFusedLayerNorm";
+
+/** Gradient of {@link FUSED_LAYER_NORM}: inputs { dy, x, gamma, beta, mean, inverseStd } -> [dx, dGamma, dBeta]. */
+export const FUSED_LAYER_NORM_GRAD = "SemisegFusedLayerNormGrad";

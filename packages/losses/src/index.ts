@@ -4,3 +4,4 @@ export * from "./dice-cross-entropy-loss.js";
 export * from "./dice-loss.js";
 export * from "./onehot.js";
 export * from "./segmentation-sums.js";
+export * from "./soft-target-loss.js";

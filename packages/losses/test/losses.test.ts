@@ -1,5 +1,5 @@
 import { OptionError, ShapeError } from "@semiseg/errors";
-import { crossEntropyLoss, diceCrossEntropyLoss, diceLoss } from "@semiseg/losses";
+import { crossEntropyLoss, diceCrossEntropyLoss, diceLoss, softTargetLoss } from "@semiseg/losses";
 import { eachBackend, gradientError, leakedTensors } from "@semiseg/test-utils";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, it } from "vitest";
@@ -139,5 +139,66 @@ eachBackend("losses", () => {
     expect(() => crossEntropyLoss(labels([1]), logits(P))).toThrow("yTrue");
     expect(() => diceLoss(truth(T), probs(P), { smooth: -1 })).toThrow(OptionError);
     expect(() => diceCrossEntropyLoss(labels(T), logits(P), { diceWeight: Number.NaN })).toThrow("diceWeight");
+  });
+});
+
+eachBackend("softTargetLoss", () => {
+  const soft = (classes: number, rows: number, seed: number): tf.Tensor =>
+    tf.softmax(
+      tf.tensor(
+        Array.from({ length: rows * classes }, (_, i) => 2 * Math.sin(3.7 * i + seed)),
+        [1, rows, classes],
+      ),
+    );
+  const scores = (classes: number, rows: number): tf.Tensor =>
+    tf.tensor(
+      Array.from({ length: rows * classes }, (_, i) => 3 * Math.cos(1.3 * i)),
+      [1, rows, classes],
+    );
+
+  it("has the published values of its parts", () => {
+    const dice = { crossEntropyWeight: 0, diceWeight: 1, smooth: 1e-8 };
+    expect(value(softTargetLoss(truth(T), logits(P), dice))).toBeCloseTo(0.1707317, 6);
+    expect(value(softTargetLoss(truth(T), logits(P), { crossEntropyWeight: 1, diceWeight: 0 }))).toBeCloseTo(
+      0.1976349,
+      6,
+    );
+  });
+
+  it.each([2, 5, 70])("is the sum of cross-entropy and linear Dice for soft targets of %i classes", (classes) => {
+    const [t, z] = [soft(classes, 40, 1), scores(classes, 40)];
+    for (const includeBackground of [false, true]) {
+      const options = { crossEntropyWeight: 0.3, diceWeight: 0.8, includeBackground };
+      const expected =
+        0.3 * value(crossEntropyLoss(t, z)) +
+        0.8 * value(diceLoss(t, tf.softmax(z), { squaredPred: false, includeBackground }));
+      expect(value(softTargetLoss(t, z, options))).toBeCloseTo(expected, 5);
+    }
+  });
+
+  it("counts the voxels of the mask alone; an empty one gives 0", () => {
+    const [t, z] = [soft(3, 8, 2), scores(3, 8)];
+    const mask = tf.tensor([1, 1, 1, 0, 0, 0, 0, 0], [1, 8]);
+    const part = (x: tf.Tensor): tf.Tensor => tf.slice(x, [0, 0, 0], [1, 3, 3]);
+    expect(value(softTargetLoss(t, z, { mask }))).toBeCloseTo(value(softTargetLoss(part(t), part(z))), 6);
+    const nothing = tf.valueAndGrad((x: tf.Tensor) => softTargetLoss(t, x, { mask: tf.zeros([1, 8]) }))(z);
+    expect(value(nothing.value)).toBe(0);
+    expect(Array.from(nothing.grad.dataSync()).every((g) => g === 0)).toBe(true);
+  });
+
+  it("has its gradient in the logits, masked or not, and leaves no tensors behind", () => {
+    const [t, z] = [soft(3, 6, 3), scores(3, 6)];
+    const mask = tf.tensor([1, 0, 1, 1, 0, 1], [1, 6]);
+    for (const options of [{}, { mask, includeBackground: true, crossEntropyWeight: 2 }])
+      expect(gradientError((x) => softTargetLoss(t, x, options), [z])).toBeLessThan(1e-2);
+    expect(leakedTensors(() => tf.grad((x: tf.Tensor) => softTargetLoss(t, x, { mask }))(z))).toBe(0);
+  });
+
+  it("refuses shapes that do not belong together and options out of range", () => {
+    const [t, z] = [soft(3, 6, 3), scores(3, 6)];
+    expect(() => softTargetLoss(soft(2, 6, 3), z)).toThrow(ShapeError);
+    expect(() => softTargetLoss(t, z, { mask: tf.ones([1, 5]) })).toThrow(ShapeError);
+    expect(() => softTargetLoss(tf.ones([1, 6, 1]), tf.ones([1, 6, 1]))).toThrow("foreground class");
+    expect(() => softTargetLoss(t, z, { smooth: -1 })).toThrow(OptionError);
   });
 });

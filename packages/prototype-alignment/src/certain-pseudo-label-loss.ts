@@ -1,7 +1,9 @@
 import { checkRank, checkShape } from "@semiseg/errors";
-import { onehotOf } from "@semiseg/losses";
+import { onehotOf, softTargetLoss } from "@semiseg/losses";
 import { type Scalar, type Tensor, tidy } from "@tensorflow/tfjs-core";
-import { maskedTargetLoss, SMOOTH } from "./masked-target-loss.js";
+
+/** Added above and below the line of Dice. */
+export const SMOOTH = 1e-8;
 
 /** Dice with plain sums below, as DuCiSC and its ancestors have it. */
 export const LINEAR_DICE = { squaredPred: false, smooth: SMOOTH } as const;
@@ -32,6 +34,6 @@ export function certainPseudoLabelLoss(args: CertainPseudoLabelArguments): Scala
   checkShape("certainPseudoLabelLoss", "mask", mask, logits.shape.slice(0, -1));
   return tidy(() => {
     const target = onehotOf(pseudoLabels, logits.shape.at(-1)!);
-    return maskedTargetLoss({ logits, target, mask, crossEntropy: 1, probs });
+    return softTargetLoss(target, logits, { mask, probs, smooth: SMOOTH });
   });
 }

@@ -1,4 +1,5 @@
 import { checkRank, checkSameShape, checkShape } from "@semiseg/errors";
+import { softTargetLoss } from "@semiseg/losses";
 import { withoutGradient } from "@semiseg/nn";
 import {
   add,
@@ -13,7 +14,7 @@ import {
   type Tensor,
   tidy,
 } from "@tensorflow/tfjs-core";
-import { maskedTargetLoss } from "./masked-target-loss.js";
+import { SMOOTH } from "./certain-pseudo-label-loss.js";
 
 /** Arguments of {@link fusedImageLoss}. */
 export interface FusedImageLossArguments {
@@ -39,7 +40,7 @@ export function fusedImageLoss(args: FusedImageLossArguments): Scalar {
   if (mask) checkShape("fusedImageLoss", "mask", mask, logits.shape.slice(0, -1));
   return tidy(() => {
     const classes = logits.shape.at(-1)!;
-    const loss = maskedTargetLoss({ logits, target, mask, crossEntropy: 1 / classes });
+    const loss = softTargetLoss(target, logits, { mask, crossEntropyWeight: 0.5 / classes, smooth: SMOOTH });
     // The divergence is the cross-entropy less the target's own entropy, a constant.
     const constant = withoutGradient(() => {
       const own = mul(target, log(maximum(target, 1e-30)));

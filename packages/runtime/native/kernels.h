@@ -61,6 +61,9 @@ struct Kernels {
 
   // dy where y > 0, slope * dy elsewhere.
   void (*relu_gradient)(const float* dy, const float* y, int64_t count, float slope, float* dx);
+  // x (1 + erf(x / sqrt 2)) / 2, and dy times its slope.
+  void (*gelu)(const float* x, int64_t count, float* y);
+  void (*gelu_gradient)(const float* dy, const float* x, int64_t count, float* dx);
   // full [outer, mid, inner] with small [outer, inner], which every row of `mid` meets again; `operation` as in Binary.
   void (*binary)(int operation, const float* full, const float* small, int64_t outer, int64_t mid, int64_t inner,
                  float* out, const Parallel&);

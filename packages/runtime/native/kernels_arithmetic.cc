@@ -1,4 +1,5 @@
 // Elementwise arithmetic and sums: wide passes on all threads. Compiled once per instruction set.
+#include <cmath>
 #include <cstring>
 
 #include "kernels.h"
@@ -15,6 +16,17 @@ void relu_gradient(const float* dy, const float* y, int64_t count, float slope, 
     return;
   }
   for (int64_t i = 0; i < count; ++i) dx[i] = y[i] > 0.f ? dy[i] : slope * dy[i];
+}
+
+constexpr float kRootHalf = 0.70710678f, kNormalDensity = 0.39894228f;
+
+void gelu(const float* x, int64_t count, float* y) {
+  for (int64_t i = 0; i < count; ++i) y[i] = 0.5f * x[i] * (1.f + std::erf(x[i] * kRootHalf));
+}
+
+void gelu_gradient(const float* dy, const float* x, int64_t count, float* dx) {
+  for (int64_t i = 0; i < count; ++i)
+    dx[i] = dy[i] * (0.5f * (1.f + std::erf(x[i] * kRootHalf)) + x[i] * kNormalDensity * std::exp(-0.5f * x[i] * x[i]));
 }
 
 // T is float or Vec.
@@ -140,6 +152,8 @@ void channel_sums(const float* x, int64_t rows, int64_t channels, float* sums, c
 
 void fill_arithmetic(Kernels* k) {
   k->relu_gradient = relu_gradient;
+  k->gelu = gelu;
+  k->gelu_gradient = gelu_gradient;
   k->binary = binary;
   k->broadcast = broadcast;
   k->row_sums = row_sums;

@@ -156,6 +156,41 @@ class NormGradient : public NormBase {
   }
 };
 
+// Normalisation of the last axis by itself; statistics [rows].
+class LayerNorm : public OpKernel {
+ public:
+  explicit LayerNorm(OpKernelConstruction* c) : OpKernel(c) { OP_REQUIRES_OK(c, c->GetAttr("epsilon", &epsilon_)); }
+  void Compute(OpKernelContext* c) override {
+    const Tensor& x = c->input(0);
+    const int64_t channels = x.dim_size(x.dims() - 1), rows = x.NumElements() / std::max<int64_t>(1, channels);
+    Tensor *y, *mean, *inverse;
+    OP_REQUIRES_OK(c, c->allocate_output(0, x.shape(), &y));
+    OP_REQUIRES_OK(c, c->allocate_output(1, TensorShape({rows}), &mean));
+    OP_REQUIRES_OK(c, c->allocate_output(2, TensorShape({rows}), &inverse));
+    kernels().norm_forward(in(c, 0), in(c, 1), in(c, 2), rows, 1, channels, 1, epsilon_, false, data(y), data(mean),
+                           data(inverse), threads_of(c));
+  }
+
+ private:
+  float epsilon_;
+};
+
+// Inputs dy, x, gamma, beta, mean, inverse.
+class LayerNormGradient : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext* c) override {
+    const Tensor& x = c->input(1);
+    const int64_t channels = x.dim_size(x.dims() - 1), rows = x.NumElements() / std::max<int64_t>(1, channels);
+    Tensor *dx, *dgamma, *dbeta;
+    OP_REQUIRES_OK(c, c->allocate_output(0, x.shape(), &dx));
+    OP_REQUIRES_OK(c, c->allocate_output(1, TensorShape({channels}), &dgamma));
+    OP_REQUIRES_OK(c, c->allocate_output(2, TensorShape({channels}), &dbeta));
+    kernels().norm_gradient(in(c, 0), in(c, 1), in(c, 2), in(c, 3), in(c, 4), in(c, 5), rows, 1, channels, 1, false, data(dx),
+                            data(dgamma), data(dbeta), threads_of(c));
+  }
+};
+
 class ReluGradient : public OpKernel {
  public:
   explicit ReluGradient(OpKernelConstruction* c) : OpKernel(c) { OP_REQUIRES_OK(c, c->GetAttr("slope", &slope_)); }
@@ -169,6 +204,32 @@ class ReluGradient : public OpKernel {
 
  private:
   float slope_;
+};
+
+class Gelu : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext* c) override {
+    Tensor* out;
+    OP_REQUIRES_OK(c, c->allocate_output(0, c->input(0).shape(), &out));
+    const float* x = in(c, 0);
+    float* y = data(out);
+    threads_of(c)(out->NumElements(), 20, [&](int64_t b, int64_t e) { kernels().gelu(x + b, e - b, y + b); });
+  }
+};
+
+// Inputs dy, x.
+class GeluGradient : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(OpKernelContext* c) override {
+    OP_REQUIRES(c, c->input(0).shape() == c->input(1).shape(), absl::InvalidArgumentError("SemisegGeluGradient: shapes"));
+    Tensor* out;
+    OP_REQUIRES_OK(c, c->allocate_output(0, c->input(0).shape(), &out));
+    const float *dy = in(c, 0), *x = in(c, 1);
+    float* dx = data(out);
+    threads_of(c)(out->NumElements(), 40, [&](int64_t b, int64_t e) { kernels().gelu_gradient(dy + b, x + b, e - b, dx + b); });
+  }
 };
 
 // Inputs full, small; how they meet is in the attributes.
@@ -431,11 +492,13 @@ class SegmentationSumsGradient : public OpKernel {
   }
 };
 
-// 0.5 (cross_entropy CE + Dice of the foreground) of soft targets over the masked voxels, and its gradient in the logits.
-class MaskedTarget : public OpKernel {
+// cross_entropy CE + dice Dice of soft targets over the masked voxels, and its gradient in the logits.
+class SoftTarget : public OpKernel {
  public:
-  explicit MaskedTarget(OpKernelConstruction* c) : OpKernel(c) {
+  explicit SoftTarget(OpKernelConstruction* c) : OpKernel(c) {
     OP_REQUIRES_OK(c, c->GetAttr("cross_entropy", &cross_entropy_));
+    OP_REQUIRES_OK(c, c->GetAttr("dice", &dice_));
+    OP_REQUIRES_OK(c, c->GetAttr("background", &background_));
     OP_REQUIRES_OK(c, c->GetAttr("smooth", &smooth_));
   }
   void Compute(OpKernelContext* c) override {
@@ -444,7 +507,7 @@ class MaskedTarget : public OpKernel {
     const float* mask = c->num_inputs() > 2 ? in(c, 2) : nullptr;
     OP_REQUIRES(c, channels <= kMostClasses && c->input(1).NumElements() == logits.NumElements() &&
                        (!mask || c->input(2).NumElements() == voxels),
-                absl::InvalidArgumentError("SemisegMaskedTarget: shapes"));
+                absl::InvalidArgumentError("SemisegSoftTarget: shapes"));
     Tensor *value, *gradient;
     OP_REQUIRES_OK(c, c->allocate_output(0, TensorShape({}), &value));
     OP_REQUIRES_OK(c, c->allocate_output(1, logits.shape(), &gradient));
@@ -457,11 +520,12 @@ class MaskedTarget : public OpKernel {
     });
     for (int64_t part = 1; part < kSumParts; ++part)
       for (int64_t k = 0; k < width; ++k) sums[k] += sums[part * width + k];
-    const double share = 0.5 * cross_entropy_ / std::max(1.0, sums[0]);
+    const double share = cross_entropy_ / std::max(1.0, sums[0]);
     double loss = -share * sums[1];
     std::vector<float> a(channels, 0.f), b(channels, 0.f);
-    for (int64_t k = 1; k < channels; ++k) {
-      const double *own = sums.data() + 2 + 3 * k, weight = 0.5 / (channels - 1);
+    const int64_t first = background_ ? 0 : 1;
+    for (int64_t k = first; k < channels; ++k) {
+      const double *own = sums.data() + 2 + 3 * k, weight = dice_ / (channels - first);
       const double both = 2 * own[0] + smooth_, size = own[1] + own[2] + smooth_;
       loss += weight * (1 - both / size);
       a[k] = static_cast<float>(-2 * weight / size);
@@ -475,7 +539,8 @@ class MaskedTarget : public OpKernel {
   }
 
  private:
-  float cross_entropy_, smooth_;
+  float cross_entropy_, dice_, smooth_;
+  bool background_;
 };
 
 std::vector<int64_t> leading(const TensorShape& shape, int count) {
@@ -518,20 +583,21 @@ class MatMul : public OpKernel {
   bool transpose_a_, transpose_b_;
 };
 
-// x [..., in] by weight [out, in], plus bias [out].
+// x [..., in] by weight [out, in], plus bias [out] if there is one.
 class Linear : public OpKernel {
  public:
   using OpKernel::OpKernel;
   void Compute(OpKernelContext* c) override {
     const Tensor &x = c->input(0), &w = c->input(1);
     const int64_t inputs = w.dim_size(1), outputs = w.dim_size(0);
-    OP_REQUIRES(c, x.dim_size(x.dims() - 1) == inputs && c->input(2).NumElements() == outputs, absl::InvalidArgumentError("SemisegLinear: shapes"));
+    const float* bias = c->num_inputs() > 2 ? in(c, 2) : nullptr;
+    OP_REQUIRES(c, x.dim_size(x.dims() - 1) == inputs && (!bias || c->input(2).NumElements() == outputs), absl::InvalidArgumentError("SemisegLinear: shapes"));
     TensorShape shape = x.shape();
     shape.set_dim(x.dims() - 1, outputs);
     Tensor* out;
     OP_REQUIRES_OK(c, c->allocate_output(0, shape, &out));
     if (out->NumElements() == 0) return;
-    kernels().matrix_product({1, 1, x.NumElements() / inputs, outputs, inputs, false, true}, in(c, 0), in(c, 1), in(c, 2), data(out), threads_of(c));
+    kernels().matrix_product({1, 1, x.NumElements() / inputs, outputs, inputs, false, true}, in(c, 0), in(c, 1), bias, data(out), threads_of(c));
   }
 };
 
@@ -635,8 +701,18 @@ REGISTER_OP("SemisegNormGradient").Input("dy: float").Input("x: float").Input("g
     .Output("dx: float").Output("dgamma: float").Output("dbeta: float")
     .Attr("epsilon: float").Attr("groups: int").Attr("relu: bool").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegNormGradient", NormGradient);
+REGISTER_OP("SemisegLayerNorm").Input("x: float").Input("gamma: float").Input("beta: float").Output("y: float").Output("mean: float").Output("inverse: float")
+    .Attr("epsilon: float").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegLayerNorm", LayerNorm);
+REGISTER_OP("SemisegLayerNormGradient").Input("dy: float").Input("x: float").Input("gamma: float").Input("beta: float").Input("mean: float").Input("inverse: float")
+    .Output("dx: float").Output("dgamma: float").Output("dbeta: float").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegLayerNormGradient", LayerNormGradient);
 REGISTER_OP("SemisegReluGradient").Input("dy: float").Input("y: float").Output("dx: float").Attr("slope: float").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegReluGradient", ReluGradient);
+REGISTER_OP("SemisegGelu").Input("x: float").Output("y: float").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegGelu", Gelu);
+REGISTER_OP("SemisegGeluGradient").Input("dy: float").Input("x: float").Output("dx: float").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegGeluGradient", GeluGradient);
 REGISTER_OP("SemisegBinary").Input("full: float").Input("small: float").Output("y: float")
     .Attr("operation: int").Attr("mid: int").Attr("inner: int").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegBinary", BinaryOperation);
@@ -673,12 +749,12 @@ REGISTER_OP("SemisegResize").Input("x: float").Output("y: float").Attr("shape: l
 SEMISEG_KERNEL("SemisegResize", Resize<false>);
 REGISTER_OP("SemisegResizeGradient").Input("dy: float").Output("dx: float").Attr("shape: list(int)").Attr("rule: int").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegResizeGradient", Resize<true>);
-REGISTER_OP("SemisegMaskedTarget").Input("logits: float").Input("target: float").Input("mask: masks * float").Attr("masks: int >= 0")
-    .Output("loss: float").Output("d_logits: float").Attr("cross_entropy: float").Attr("smooth: float").SetShapeFn(unknown_shapes);
-SEMISEG_KERNEL("SemisegMaskedTarget", MaskedTarget);
+REGISTER_OP("SemisegSoftTarget").Input("logits: float").Input("target: float").Input("mask: masks * float").Attr("masks: int >= 0")
+    .Output("loss: float").Output("d_logits: float").Attr("cross_entropy: float").Attr("dice: float").Attr("smooth: float").Attr("background: bool").SetShapeFn(unknown_shapes);
+SEMISEG_KERNEL("SemisegSoftTarget", SoftTarget);
 REGISTER_OP("SemisegMatMul").Input("a: float").Input("b: float").Output("y: float").Attr("transpose_a: bool").Attr("transpose_b: bool").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegMatMul", MatMul);
-REGISTER_OP("SemisegLinear").Input("x: float").Input("weight: float").Input("bias: float").Output("y: float").SetShapeFn(unknown_shapes);
+REGISTER_OP("SemisegLinear").Input("x: float").Input("weight: float").Input("bias: biases * float").Output("y: float").Attr("biases: int >= 0").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegLinear", Linear);
 REGISTER_OP("SemisegLinearGradient").Input("dy: float").Input("x: float").Input("weight: float")
     .Output("dx: float").Output("dweight: float").Output("dbias: float").SetShapeFn(unknown_shapes);

@@ -55,12 +55,14 @@ SEMISEG_INLINE void store_part(float* p, Vec v, int64_t count) {
   else store_some(p, v, static_cast<int>(count));
 }
 SEMISEG_INLINE float total(Vec v) {
-  float lanes[kLanes];
-  store(lanes, v);
-#pragma GCC unroll 4
-  for (int width = kLanes / 2; width > 0; width /= 2)
-    for (int k = 0; k < width; ++k) lanes[k] += lanes[k + width];
-  return lanes[0];
+  typedef float Four __attribute__((vector_size(16)));
+  typedef int Indices __attribute__((vector_size(16)));
+  Four parts[kLanes / 4];
+  std::memcpy(parts, &v, sizeof v);
+  Four sum = parts[0];
+  for (int k = 1; k < kLanes / 4; ++k) sum += parts[k];
+  sum += __builtin_shuffle(sum, Indices{2, 3, 0, 1});
+  return sum[0] + sum[1];
 }
 
 }  // namespace SEMISEG_TARGET

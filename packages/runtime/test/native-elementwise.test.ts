@@ -1,4 +1,4 @@
-import { FUSED_CORRELATION_ROWS, FUSED_MASKED_TARGET } from "@semiseg/kernels";
+import { FUSED_CORRELATION_ROWS, FUSED_SOFT_TARGET } from "@semiseg/kernels";
 import { initBackend } from "@semiseg/runtime";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -245,6 +245,7 @@ describe("the loss of masked soft targets", () => {
     t: ArrayLike<number>,
     m: ArrayLike<number> | null,
     classes: number,
+    background: boolean,
   ): number => {
     const rows = z.length / classes;
     let [count, entropy] = [0, 0];
@@ -264,18 +265,18 @@ describe("the loss of masked soft targets", () => {
         sums[c]![2]! += weight * target;
       }
     }
-    const dice = sums.slice(1).map(([both, p, own]) => 1 - (2 * both! + 1e-8) / (p! + own! + 1e-8));
-    return 0.5 * ((0.7 * entropy) / Math.max(1, count) + dice.reduce((a, b) => a + b, 0) / (classes - 1));
+    const dice = sums.slice(background ? 0 : 1).map(([both, p, own]) => 1 - (2 * both! + 1e-8) / (p! + own! + 1e-8));
+    return 0.5 * ((0.7 * entropy) / Math.max(1, count) + dice.reduce((a, b) => a + b, 0) / dice.length);
   };
 
   it.each([
-    [2, 700, true],
-    [3, 517, false],
-    [5, 1000, true],
-    [4, 3, true],
+    [2, 700, true, false],
+    [3, 517, false, true],
+    [5, 1000, true, true],
+    [4, 3, true, false],
   ])(
-    "of %i classes and %i voxels equals the definition, and so does its gradient; masked: %s",
-    (classes, rows, masked) => {
+    "of %i classes and %i voxels equals the definition, and so does its gradient; masked: %s, with the background: %s",
+    (classes, rows, masked, background) => {
       const z = values([rows, classes], 3);
       const t = values([rows, classes], 4).map(Math.abs);
       for (let v = 0; v < rows; v++) {
@@ -288,15 +289,15 @@ describe("the loss of masked soft targets", () => {
       const [loss, slope] = tf
         .engine()
         .runKernel(
-          FUSED_MASKED_TARGET,
+          FUSED_SOFT_TARGET,
           { logits, target, ...(m ? { mask: tf.tensor1d(m) } : {}) },
-          { crossEntropy: 0.7, smooth: 1e-8 },
+          { crossEntropy: 0.35, dice: 0.5, background, smooth: 1e-8 },
         ) as unknown as tf.Tensor[];
-      expect(loss!.dataSync()[0]).toBeCloseTo(definition(z, t, m, classes), 5);
+      expect(loss!.dataSync()[0]).toBeCloseTo(definition(z, t, m, classes, background), 5);
       const actual = slope!.dataSync();
       const exact = Float64Array.from(z);
       for (let i = 0; i < Math.min(60, z.length); i++) {
-        const at = (x: number) => definition(exact.with(i, exact[i]! + x), t, m, classes);
+        const at = (x: number) => definition(exact.with(i, exact[i]! + x), t, m, classes, background);
         const numeric = (at(1e-4) - at(-1e-4)) / 2e-4;
         expect(Math.abs(actual[i]! - numeric)).toBeLessThan(2e-6);
       }

@@ -16,13 +16,16 @@ export interface LinearOptions {
   readonly random: RandomStream;
 }
 
-function fused(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
-  return withGradient([x, weight, bias], (_, save) => {
+function fused(x: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
+  return withGradient([x, weight, ...(bias ? [bias] : [])], (_, save) => {
     save([x, weight]);
     return {
-      value: engine().runKernel(FUSED_LINEAR, { x, weight, bias }) as Tensor,
-      gradFunc: (dy, saved) =>
-        engine().runKernel(FUSED_LINEAR_GRAD, { dy, x: saved[0]!, weight: saved[1]! }) as Tensor[],
+      value: engine().runKernel(FUSED_LINEAR, { x, weight, ...(bias ? { bias } : {}) }) as Tensor,
+      gradFunc: (dy, saved) => {
+        const inputs = { dy, x: saved[0]!, weight: saved[1]! };
+        const gradients = engine().runKernel(FUSED_LINEAR_GRAD, inputs) as Tensor[];
+        return gradients.slice(0, bias ? 3 : 2);
+      },
     };
   });
 }
@@ -37,7 +40,8 @@ export function linear(options: LinearOptions): Layer & { readonly weight: Varia
   const apply = (x: Tensor): Tensor => {
     if (x.rank < 2 || x.shape.at(-1) !== inFeatures)
       throw new ShapeError(`linear: x must have shape [..., ${inFeatures}], received [${x.shape.join(", ")}]`);
-    if (bias && hasKernel(FUSED_LINEAR) && hasKernel(FUSED_LINEAR_GRAD)) return fused(x, weight, bias);
+    if (x.size > 0 && hasKernel(FUSED_LINEAR) && hasKernel(FUSED_LINEAR_GRAD))
+      return tidy(() => fused(x, weight, bias));
     return tidy(() => {
       const rows = inShape(x, [x.size / inFeatures, inFeatures]) as Tensor2D;
       const y = matMul(rows, weight as unknown as Tensor2D, false, true);

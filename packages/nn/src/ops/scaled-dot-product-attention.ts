@@ -38,7 +38,7 @@ export interface AttentionArguments {
 type T3 = Tensor3D;
 
 const rows = (x: Tensor, from: number, n: number): T3 =>
-  slice(x as T3, [0, from, 0], [x.shape[0]!, n, x.shape[2]!]) as T3;
+  n === x.shape[1] ? (x as T3) : (slice(x as T3, [0, from, 0], [x.shape[0]!, n, x.shape[2]!]) as T3);
 
 /**
  * softmax(q k^T / sqrt d) v. The backward pass computes the weights again chunk by chunk instead of keeping them, so no
@@ -100,9 +100,10 @@ export function scaledDotProductAttention(args: AttentionArguments): Tensor {
         let dv: Tensor | undefined;
         for (const { from: begin, n } of chunks) {
           const [a, b, c] = tidy(() => {
-            const part = rows(q, begin, n);
-            const g = mul(rows(dy, begin, n), kept) as T3;
-            const p = weights(part, k);
+            const asked = rows(q, begin, n);
+            const part = rows(dy, begin, n);
+            const g = kept === 1 ? part : (mul(part, kept) as T3);
+            const p = weights(asked, k);
             const mask = drawn ?? flags(replay, n);
             const m = mask && cast(mask, "float32");
             const toValue = m ? (mul(p, m) as T3) : p;
@@ -116,7 +117,7 @@ export function scaledDotProductAttention(args: AttentionArguments): Tensor {
               weighted,
               from((x) => mul(x, mean), p),
             );
-            const scaled = mul(part, scale) as T3;
+            const scaled = mul(asked, scale) as T3;
             return [mul(matMul(ds, k as T3), scale), matMul(ds, scaled, true, false), dv] as Tensor[];
           }) as [Tensor, Tensor, Tensor];
           dq.push(a);

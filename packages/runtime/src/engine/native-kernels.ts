@@ -2,9 +2,12 @@ import {
   FUSED_ADAMW,
   FUSED_CORRELATION_ROWS,
   FUSED_EMA,
+  FUSED_GELU,
+  FUSED_GELU_GRAD,
+  FUSED_LAYER_NORM,
+  FUSED_LAYER_NORM_GRAD,
   FUSED_LINEAR,
   FUSED_LINEAR_GRAD,
-  FUSED_MASKED_TARGET,
   FUSED_NORM,
   FUSED_NORM_GRAD,
   FUSED_RESIZE,
@@ -12,6 +15,7 @@ import {
   FUSED_SEGMENTATION_SUMS,
   FUSED_SEGMENTATION_SUMS_GRAD,
   FUSED_SGD,
+  FUSED_SOFT_TARGET,
   type FusedResizeAttrs,
   RELU_GRAD,
   replaceKernel,
@@ -54,11 +58,11 @@ function run(
   { ints = {}, floats = {}, bools = {} }: { ints?: Attrs; floats?: Attrs; bools?: Attrs } = {},
 ): TensorInfo[] {
   const { TF_ATTR_INT, TF_ATTR_FLOAT, TF_ATTR_BOOL } = backend.binding;
-  const attributes = [
-    ...Object.entries(ints).map(([name, value]) => ({ name, type: TF_ATTR_INT, value })),
-    ...Object.entries(floats).map(([name, value]) => ({ name, type: TF_ATTR_FLOAT, value })),
-    ...Object.entries(bools).map(([name, value]) => ({ name, type: TF_ATTR_BOOL, value })),
-  ];
+  // Loops: this runs thousands of times in a step.
+  const attributes: Attribute[] = [];
+  for (const name in ints) attributes.push({ name, type: TF_ATTR_INT, value: ints[name] });
+  for (const name in floats) attributes.push({ name, type: TF_ATTR_FLOAT, value: floats[name] });
+  for (const name in bools) attributes.push({ name, type: TF_ATTR_BOOL, value: bools[name] });
   return backend.executeMultipleOutputs(op, attributes, [...inputs], outputs);
 }
 
@@ -257,6 +261,19 @@ function registerNorms(): void {
     const { dy, x, gamma, beta, mean, inverseStd } = inputs as Record<string, TensorInfo>;
     return run(backend, "SemisegNormGradient", [dy!, x!, gamma!, beta!, mean!, inverseStd!], 3, options(attrs));
   });
+  register(FUSED_LAYER_NORM, ({ inputs, attrs, backend }) => {
+    const { x, gamma, beta } = inputs as Record<string, TensorInfo>;
+    return run(backend, "SemisegLayerNorm", [x!, gamma!, beta!], 3, { floats: { epsilon: attrs["epsilon"] } });
+  });
+  register(FUSED_LAYER_NORM_GRAD, ({ inputs, backend }) => {
+    const { dy, x, gamma, beta, mean, inverseStd } = inputs as Record<string, TensorInfo>;
+    return run(backend, "SemisegLayerNormGradient", [dy!, x!, gamma!, beta!, mean!, inverseStd!], 3);
+  });
+  register(FUSED_GELU, ({ inputs, backend }) => run(backend, "SemisegGelu", [inputs["x"]!], 1)[0]!);
+  register(
+    FUSED_GELU_GRAD,
+    ({ inputs, backend }) => run(backend, "SemisegGeluGradient", [inputs["dy"]!, inputs["x"]!], 1)[0]!,
+  );
   register(RELU_GRAD, ({ inputs, attrs, backend }) => {
     const { dy, y } = inputs as Record<string, TensorInfo>;
     const floats = { slope: attrs?.["slope"] ?? 0 };
@@ -311,11 +328,12 @@ function registerLossSums(): void {
     const { zV, zA } = inputs as Record<string, TensorInfo>;
     return run(backend, "SemisegCorrelationRows", [zV!, zA!], 3);
   });
-  register(FUSED_MASKED_TARGET, ({ inputs, attrs, backend }) => {
+  register(FUSED_SOFT_TARGET, ({ inputs, attrs, backend }) => {
     const { logits, target, mask } = inputs as Record<string, TensorInfo | undefined>;
-    return run(backend, "SemisegMaskedTarget", [logits!, target!, ...(mask ? [mask] : [])], 2, {
+    return run(backend, "SemisegSoftTarget", [logits!, target!, ...(mask ? [mask] : [])], 2, {
       ints: { masks: mask ? 1 : 0 },
-      floats: { cross_entropy: attrs["crossEntropy"], smooth: attrs["smooth"] },
+      floats: { cross_entropy: attrs["crossEntropy"], dice: attrs["dice"], smooth: attrs["smooth"] },
+      bools: { background: attrs["background"] },
     });
   });
   register(FUSED_SEGMENTATION_SUMS, ({ inputs, backend }) => {
@@ -351,8 +369,9 @@ function replaceProducts(): void {
     return run(backend, "SemisegMatMul", [a, b], 1, { bools })[0]!;
   });
   register(FUSED_LINEAR, ({ inputs, backend }) => {
-    const { x, weight, bias } = inputs as Record<string, TensorInfo>;
-    return run(backend, "SemisegLinear", [x!, weight!, bias!], 1)[0]!;
+    const { x, weight, bias } = inputs as Record<string, TensorInfo | undefined>;
+    const ints = { biases: bias ? 1 : 0 };
+    return run(backend, "SemisegLinear", [x!, weight!, ...(bias ? [bias] : [])], 1, { ints })[0]!;
   });
   register(FUSED_LINEAR_GRAD, ({ inputs, backend }) => {
     const { dy, x, weight } = inputs as Record<string, TensorInfo>;
