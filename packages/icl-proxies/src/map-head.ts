@@ -19,7 +19,7 @@ export interface MapHeadOptions {
 
 /** From attention scores to class maps; see {@link mapHead}. */
 export interface MapHead extends Module {
-  /** `[B, ...s, K, heads]` -> logits `[B, ...s, K]`. */
+  /** `[B, ...s, K * heads]`, heads of a class side by side, -> logits `[B, ...s, K]`. */
   apply(scores: Tensor, options?: ApplyOptions): Tensor;
 }
 
@@ -61,10 +61,10 @@ export function mapHead({ spatialDims, heads, random }: MapHeadOptions): MapHead
     ...moduleOf({ depthwise, norm1, pointwise, norm2, classifier }),
     apply: (scores, options) =>
       tidy(() => {
-        const space = scores.shape.slice(0, -2);
-        const [classes, width] = scores.shape.slice(-2) as [number, number];
-        const rows = [scores.shape[0]!, scores.size / scores.shape[0]! / width, width];
-        const x = filtered(reshape(scores, [...space, classes * width]), classes);
+        const space = scores.shape.slice(0, -1);
+        const classes = scores.shape.at(-1)! / heads;
+        const rows = [scores.shape[0]!, scores.size / scores.shape[0]! / heads, heads];
+        const x = filtered(scores, classes);
         const y = norm1.apply(reshape(x, rows), options);
         const z = norm2.apply(pointwise.apply(y), options);
         return reshape(classifier.apply(z), [...space, classes]);

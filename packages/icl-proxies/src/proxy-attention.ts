@@ -124,12 +124,8 @@ export function proxyAttention(options: ProxyAttentionOptions): ProxyAttention {
               true,
             )
           : matMul(tokens as Tensor3D, asked, false, true);
-        const all = reshape(add(reshape(raw, [samples, count, rows]), reshape(constant, [-1, 1, rows])), [
-          samples,
-          count,
-          k,
-          heads,
-        ]);
+        const perToken = shared ? reshape(raw, [samples, count, rows]) : raw;
+        const all = reshape(add(perToken, reshape(constant, [-1, 1, rows])), [samples, count, k, heads]);
         return value && output ? [all, attendedValues(carried)] : [all];
 
         function attendedValues(queries: Tensor3D): Tensor {

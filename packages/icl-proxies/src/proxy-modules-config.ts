@@ -35,7 +35,7 @@ export interface ProxyModulesConfig {
   readonly memoryLimit?: number;
   /**
    * Features of at least so many bytes have their tokens and scores computed again in the backward pass, which takes time
-   * in place of memory; smaller ones are kept. Default 4e6.
+   * in place of memory; smaller ones are kept. Default 8e6.
    */
   readonly recomputeAbove?: number;
   /** Probability that a sample skips a branch while training (stochastic depth). Default 0.02. */

@@ -72,16 +72,10 @@ export function proxyScale(config: ProxyScaleConfig, updates: boolean): ProxySca
       tokens: tokens.apply(feature),
       ...(trueResidual ? {} : { scoreFactor: kept(feature.shape[0]!, "scores", options, 1) }),
     });
-    const [count, classes] = scores.shape.slice(1, 3) as [number, number];
-    const flat = [samples, count, classes * heads];
-
-    let maps = reshape(scores, flat);
-    if (mixing) {
-      const grid = [samples, ...space, classes * heads];
-      const mixed = mixing.apply(reshape(maps, grid), kept(samples, "mixing", options));
-      maps = add(maps, reshape(mixed, flat));
-    }
-    const map = head.apply(reshape(maps, [samples, ...space, classes, heads]), options);
+    const classes = scores.shape[2]!;
+    let maps = reshape(scores, [samples, ...space, classes * heads]);
+    if (mixing) maps = add(maps, mixing.apply(maps, kept(samples, "mixing", options)));
+    const map = head.apply(maps, options);
     if (!attended || !perceptron) return { map, proxies: null };
 
     const q = trueResidual

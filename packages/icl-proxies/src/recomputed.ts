@@ -9,7 +9,7 @@ import {
 } from "@tensorflow/tfjs-core";
 
 /** Bytes from which a tensor is rather computed again than kept: below, the memory is worth less than the time. */
-export const RECOMPUTE_ABOVE = 4e6;
+export const RECOMPUTE_ABOVE = 8e6;
 
 /**
  * `f(inputs)` whose intermediate tensors are not kept for the backward pass: it is run again there (gradient
