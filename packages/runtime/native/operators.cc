@@ -302,11 +302,12 @@ class Softmax : public OpKernel {
   }
 };
 
-// Sum over the trailing axes (`rows` true) or the leading ones; `shape` is the result's.
+// Sum over the trailing axes (`rows` true), or of x [outer, n, kept] over n; `shape` is the result's.
 class Sum : public OpKernel {
  public:
   explicit Sum(OpKernelConstruction* c) : OpKernel(c) {
     OP_REQUIRES_OK(c, c->GetAttr("rows", &rows_));
+    OP_REQUIRES_OK(c, c->GetAttr("outer", &outer_));
     OP_REQUIRES_OK(c, c->GetAttr("shape", &shape_));
   }
   void Compute(OpKernelContext* c) override {
@@ -318,12 +319,15 @@ class Sum : public OpKernel {
     if (rows_) {
       threads_of(c)(kept, count / kept, [&](int64_t b, int64_t e) { kernels().row_sums(x, b, e, count / kept, sums); });
     } else {
-      kernels().channel_sums(x, count / kept, kept, sums, threads_of(c));
+      const int64_t each = kept / outer_;
+      for (int64_t o = 0; o < outer_; ++o)
+        kernels().channel_sums(x + o * (count / outer_), count / kept, each, sums + o * each, threads_of(c));
     }
   }
 
  private:
   bool rows_;
+  int64_t outer_;
   std::vector<int64_t> shape_;
 };
 
@@ -723,7 +727,7 @@ REGISTER_OP("SemisegReshape").Input("x: float").Output("y: float").Attr("shape: 
 SEMISEG_KERNEL("SemisegReshape", Reshape);
 REGISTER_OP("SemisegSoftmax").Input("x: float").Output("y: float").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegSoftmax", Softmax);
-REGISTER_OP("SemisegSum").Input("x: float").Output("y: float").Attr("rows: bool").Attr("shape: list(int)").SetShapeFn(unknown_shapes);
+REGISTER_OP("SemisegSum").Input("x: float").Output("y: float").Attr("rows: bool").Attr("outer: int").Attr("shape: list(int)").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegSum", Sum);
 REGISTER_OP("SemisegSgd").Input("inputs: total * float").Output("outputs: results * float")
     .Attr("total: int >= 1").Attr("results: int >= 1").Attr("count: int").Attr("nesterov: bool")

@@ -130,6 +130,16 @@ describe("sums", () => {
       [0, 1, 2],
     ],
     [[6, 10, 200], [1]],
+    [[2, 3000, 3], [1]],
+    [
+      [2, 3, 50, 60, 16],
+      [2, 3],
+    ],
+    [
+      [3, 4, 5, 6],
+      [0, 2],
+    ],
+    [[40, 5, 7], [1]],
     [[5, 3], [0]],
     [[5, 3], [1]],
     [[7], [0]],
@@ -152,6 +162,76 @@ describe("sums", () => {
     expect(kept1.dataSync()).toEqual(got);
     for (let i = 0; i < expected.length; i++)
       expect(Math.abs(got[i]! - expected[i]!)).toBeLessThan(3e-7 * sizes[i]! + 1e-7);
+  });
+});
+
+describe("gradients of sums and means", () => {
+  it.each([
+    [[2, 30, 3], [1], true],
+    [[2, 30, 3], [1], false],
+    [[4, 5, 1500], [0, 1], false],
+    [[4, 5, 6], [0, 1, 2], false],
+    [[4, 5, 6], [2], true],
+    [[4, 5, 6], [], false],
+  ] as [number[], number[], boolean][])("of %j over %j, axes kept: %s, repeat what comes back", (shape, axes, keep) => {
+    const over = axes.length > 0 ? axes : undefined;
+    const x = tf.tensor(values(shape, 1), shape);
+    const sums = tf.sum(x, over, keep);
+    const dy = tf.tensor(values(sums.shape, 2), sums.shape);
+    const all = axes.length > 0 ? axes : shape.map((_, i) => i);
+    const kept = shape.map((n, i) => (all.includes(i) ? 1 : n));
+    const g = dy.dataSync();
+    const count = sizeOf(shape) / sizeOf(kept);
+    const sum = tf.grad((t: tf.Tensor) => tf.sum(t, over, keep))(x, dy);
+    const mean = tf.grad((t: tf.Tensor) => tf.mean(t, over, keep))(x, dy);
+    expect([sum.shape, mean.shape]).toEqual([shape, shape]);
+    const expected = Float32Array.from({ length: sizeOf(shape) }, (_, i) => g[smallIndex(shape, kept, i)]!);
+    expect(sum.dataSync()).toEqual(expected);
+    for (const [i, v] of mean.dataSync().entries()) expect(v).toBeCloseTo(expected[i]! / count, 6);
+  });
+});
+
+describe("repetition along axes of size 1", () => {
+  it.each([
+    [
+      [1, 4],
+      [2000, 1],
+    ],
+    [
+      [3, 1, 5],
+      [1, 700, 1],
+    ],
+    [
+      [2, 1, 1, 3],
+      [1, 30, 40, 1],
+    ],
+    [
+      [7, 1],
+      [1, 9],
+    ],
+    [
+      [2, 3],
+      [2, 2],
+    ],
+    [
+      [1, 5, 1],
+      [4, 1, 6],
+    ],
+  ] as [number[], number[]][])("%j by %j", (shape, reps) => {
+    const x = values(shape, 1);
+    const y = tf.tile(tf.tensor(x, shape), reps);
+    const full = shape.map((n, i) => n * reps[i]!);
+    expect(y.shape).toEqual(full);
+    const expected = Float32Array.from({ length: sizeOf(full) }, (_, i) => {
+      let [index, stride, rest] = [0, 1, i];
+      for (let axis = full.length - 1; axis >= 0; axis--) {
+        index += ((rest % full[axis]!) % shape[axis]!) * stride;
+        rest = Math.floor(rest / full[axis]!);
+        stride *= shape[axis]!;
+      }
+      return x[index]!;
+    });
+    expect(y.dataSync()).toEqual(expected);
   });
 });
 

@@ -173,6 +173,9 @@ export function broadcastPattern(
   return { mid, inner };
 }
 
+/** Sums over middle axes are ours for at most so many sets of them. */
+const MOST_OUTER = 16;
+
 /** Codes of `Binary` in native/kernels.h: with the full tensor first, and with it second. */
 const BINARY = { Add: [0, 0], Sub: [1, 4], Multiply: [2, 2], RealDiv: [3, 5] } as const;
 
@@ -218,11 +221,14 @@ function replaceElementwise(): void {
     if (!float(x) || sizeOf(x) === 0) return null;
     const { axis, keepDims } = attrs as { axis: number | number[] | null; keepDims: boolean };
     const axes = util.parseAxisParam(axis as number | number[], x.shape).sort((p, q) => p - q);
-    const leading = axes.every((a, i) => a === i);
-    const trailing = axes.every((a, i) => a === rank - axes.length + i);
-    if (axes.length === 0 || !(leading || trailing)) return null;
+    if (axes.length === 0 || axes.some((a, i) => a !== axes[0]! + i)) return null;
+    const trailing = axes.at(-1) === rank - 1;
+    const outer = trailing && axes[0] !== 0 ? 1 : util.sizeFromShape(x.shape.slice(0, axes[0]));
+    // Many short sums are not what our passes are made for.
+    if (outer > MOST_OUTER) return null;
     const shape = x.shape.flatMap((n, i) => (axes.includes(i) ? (keepDims ? [1] : []) : [n]));
-    return run(backend, "SemisegSum", [x], 1, { ints: { shape }, bools: { rows: !leading } })[0]!;
+    const rows = trailing && axes[0] !== 0;
+    return run(backend, "SemisegSum", [x], 1, { ints: { shape, outer }, bools: { rows } })[0]!;
   });
 }
 
