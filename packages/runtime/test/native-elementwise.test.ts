@@ -1,20 +1,10 @@
 import { FUSED_CORRELATION_ROWS, FUSED_SOFT_TARGET } from "@semiseg/kernels";
-import { initBackend } from "@semiseg/runtime";
 import * as tf from "@tensorflow/tfjs-core";
-import { beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { broadcastPattern } from "../src/engine/native-kernels.js";
+import { onNativeEngine, sizeOf, values } from "./helpers/native-engine.js";
 
-beforeAll(async () => {
-  const { engine } = await initBackend({ prefer: "tensorflow" });
-  expect(engine).toBe("TensorFlow with SemiSeg operators");
-});
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
-const values = (shape: readonly number[], seed: number): Float32Array =>
-  Float32Array.from(
-    { length: sizeOf(shape) },
-    (_, i) => Math.sin(i * 12.9898 + seed * 78.233) + 1.5 * Math.cos(i * 0.37),
-  );
+onNativeEngine();
 
 /** Index in `small` of element `i` of `full`, by the definition of broadcasting. */
 function smallIndex(full: readonly number[], small: readonly number[], i: number): number {

@@ -1,19 +1,9 @@
 import { FUSED_LINEAR, FUSED_LINEAR_GRAD } from "@semiseg/kernels";
-import { initBackend } from "@semiseg/runtime";
 import * as tf from "@tensorflow/tfjs-core";
-import { beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { onNativeEngine, sizeOf, values } from "./helpers/native-engine.js";
 
-beforeAll(async () => {
-  const { engine } = await initBackend({ prefer: "tensorflow" });
-  expect(engine).toBe("TensorFlow with SemiSeg operators");
-});
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
-const values = (shape: readonly number[], seed: number): Float32Array =>
-  Float32Array.from(
-    { length: sizeOf(shape) },
-    (_, i) => Math.sin(i * 12.9898 + seed * 78.233) + 0.3 * Math.cos(i * 0.37),
-  );
+onNativeEngine();
 
 /** Greatest difference, relative to the sum of the terms' magnitudes, which is what bounds the error of a float32 sum. */
 const worst = (actual: ArrayLike<number>, expected: ArrayLike<number>, magnitudes: ArrayLike<number>): number => {

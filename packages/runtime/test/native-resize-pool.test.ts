@@ -1,18 +1,11 @@
 import { FUSED_RESIZE, FUSED_RESIZE_GRAD, type FusedResizeAttrs } from "@semiseg/kernels";
-import { initBackend } from "@semiseg/runtime";
 import * as tf from "@tensorflow/tfjs-core";
-import { beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { areaWeights } from "../../nn/src/ops/resize-area.js";
 import { linearWeights } from "../../nn/src/ops/resize-linear.js";
+import { onNativeEngine, sizeOf, values } from "./helpers/native-engine.js";
 
-beforeAll(async () => {
-  const { engine } = await initBackend({ prefer: "tensorflow" });
-  expect(engine).toBe("TensorFlow with SemiSeg operators");
-});
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
-const values = (shape: readonly number[], seed: number): Float32Array =>
-  Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i * 12.9898 + seed * 78.233));
+onNativeEngine();
 
 const RULES = {
   linear: (out: number, input: number) => linearWeights(out, input, false),
@@ -124,43 +117,31 @@ function pooled(x: Float32Array, shape: readonly number[], window: readonly numb
   return { y: places.map((at) => x[at]!), places };
 }
 
+/** Checks pooling by `window` and its gradient against the definition on numbers of few levels: every window has ties. */
+function checkPooling(shape: readonly number[], window: readonly number[], pool: (x: tf.Tensor) => tf.Tensor): void {
+  const x = values(shape, 1).map((v) => Math.round(2 * v));
+  const volume = shape.length === 5 ? shape : [shape[0]!, 1, ...shape.slice(1)];
+  const { y, places } = pooled(x, volume, window);
+  const input: tf.Tensor = tf.tensor(x, [...shape]);
+  const output = pool(input);
+  expect([...output.dataSync()]).toEqual(y);
+  const dy = values(output.shape, 2);
+  const expected = new Float32Array(x.length);
+  for (const [i, place] of places.entries()) expected[place] = dy[i]!;
+  expect(tf.grad(pool)(input, tf.tensor(dy, output.shape)).dataSync()).toEqual(expected);
+}
+
 describe("maximum pooling of windows that tile the volume", () => {
   it.each([
     [[2, 4, 6, 8, 3], 2],
     [[1, 2, 2, 4, 40], 2],
     [[1, 9, 3, 6, 16], 3],
-  ] as [number[], number][])("%j by %i equals the definition; ties go to the first", (shape, window) => {
-    // Few levels: every window has ties.
-    const x = values(shape, 1).map((v) => Math.round(2 * v));
-    const { y, places } = pooled(x, shape, [window, window, window]);
-    const tx: tf.Tensor = tf.tensor(x, shape);
-    const pool = (t: tf.Tensor) => tf.maxPool3d(t as tf.Tensor5D, window, window, "same");
-    expect([...pool(tx).dataSync()]).toEqual(y);
-    const dy = values(pool(tx).shape, 2);
-    const expected = new Float32Array(x.length);
-    for (const [i, place] of places.entries()) expected[place] = dy[i]!;
-    expect(
-      tf
-        .grad(pool)(tx, tf.tensor(dy, pool(tx).shape))
-        .dataSync(),
-    ).toEqual(expected);
+  ] as [number[], number][])("%j by %i equals the definition; ties go to the first", (shape, n) => {
+    checkPooling(shape, [n, n, n], (x) => tf.maxPool3d(x as tf.Tensor5D, n, n, "same"));
   });
 
   it("in 2-D equals the definition", () => {
-    const shape = [3, 6, 10, 16];
-    const x = values(shape, 1).map((v) => Math.round(2 * v));
-    const { y, places } = pooled(x, [3, 1, 6, 10, 16], [1, 2, 2]);
-    const pool = (t: tf.Tensor) => tf.maxPool(t as tf.Tensor4D, 2, 2, "same");
-    const tx = tf.tensor(x, shape);
-    expect([...pool(tx).dataSync()]).toEqual(y);
-    const dy = values(pool(tx).shape, 2);
-    const expected = new Float32Array(x.length);
-    for (const [i, place] of places.entries()) expected[place] = dy[i]!;
-    expect(
-      tf
-        .grad(pool)(tx, tf.tensor(dy, pool(tx).shape))
-        .dataSync(),
-    ).toEqual(expected);
+    checkPooling([3, 6, 10, 16], [1, 2, 2], (x) => tf.maxPool(x as tf.Tensor4D, 2, 2, "same"));
   });
 
   it("leaves windows that overlap or do not tile to TensorFlow", () => {
