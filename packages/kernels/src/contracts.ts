@@ -103,5 +103,5 @@ export const FUSED_GELU_GRAD = "SemisegFusedGeluGrad";
  */
 export const FUSED_LAYER_NORM = "SemisegFusedLayerNorm";
 
-/** Gradient of {@link FUSED_LAYER_NORM}: inputs { dy, x, gamma, beta, mean, inverseStd } -> [dx, dGamma, dBeta]. */
+/** Gradient of {@link FUSED_LAYER_NORM}: inputs { dy, x, gamma, beta, mean, inverseStd }, attrs { epsilon } -> [dx, dGamma, dBeta]. */
 export const FUSED_LAYER_NORM_GRAD = "SemisegFusedLayerNormGrad";

@@ -3,4 +3,5 @@ export * from "./cache-folder.js";
 export * from "./contracts.js";
 export * from "./has-kernel.js";
 export * from "./reads-at-once.js";
+export * from "./replace-gradient.js";
 export * from "./replace-kernel.js";

@@ -10,6 +10,15 @@ namespace {
 constexpr int64_t kVoxels = 256;
 constexpr int64_t kMaxClasses = 64;
 
+// add(item, lane) for all items: whole vectors of them, what is left in lane 0.
+template <typename Add>
+SEMISEG_INLINE void by_lanes(int64_t count, const Add& add) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
+    for (int k = 0; k < kLanes; ++k) add(i + k, k);
+  for (; i < count; ++i) add(i, 0);
+}
+
 // Softmax of `count` voxels into p[class][voxel]; sum of log(sum exp(z - max)) and of the label's max - z.
 void softmax_block(const float* z, int64_t count, int64_t channels, float (*p)[kVoxels], float* maximum, float* total) {
   for (int64_t i = 0; i < count; ++i) maximum[i] = z[i * channels];
@@ -71,17 +80,14 @@ void correlation_rows(const float* zv, const float* za, int64_t begin, int64_t e
       weighted[k] += a[c] * logs[c];
       share[k] += a[c] * v[c] / s;
     };
-    int64_t c = 0;
-    for (; c + kLanes <= channels; c += kLanes)
-      for (int k = 0; k < kLanes; ++k) add(c + k, k);
-    for (; c < channels; ++c) add(c, 0);
+    by_lanes(channels, add);
     float entropy = 0, shares = 0;
     for (int k = 0; k < kLanes; ++k) {
       entropy += weighted[k];
       shares += share[k];
     }
     loss[r] = entropy;
-    for (c = 0; c < channels; ++c) {
+    for (int64_t c = 0; c < channels; ++c) {
       const float own = a[c];
       a[c] = own * (entropy - logs[c]);
       v[c] *= shares - own / (v[c] + 1e-8f);
@@ -118,10 +124,7 @@ void segmentation_sums(const float* logits, const int32_t* labels, int64_t begin
         lanes[2][k] += p[c][i];
         lanes[3][k] += hits[i];
       };
-      int64_t i = 0;
-      for (; i + kLanes <= count; i += kLanes)
-        for (int k = 0; k < kLanes; ++k) add(i + k, k);
-      for (; i < count; ++i) add(i, 0);
+      by_lanes(count, add);
       double* own = sums + 1 + 4 * c;
       for (int k = 0; k < 4; ++k) own[k] += joined(lanes[k]);
     }
@@ -171,10 +174,7 @@ void target_sums(const float* logits, const float* target, const float* mask, in
         lanes[3][k] += weight * p[c][i];
         lanes[4][k] += own;
       };
-      int64_t i = 0;
-      for (; i + kLanes <= count; i += kLanes)
-        for (int k = 0; k < kLanes; ++k) add(i + k, k);
-      for (; i < count; ++i) add(i, 0);
+      by_lanes(count, add);
       for (int k = 0; k < 3; ++k) sums[2 + 3 * c + k] += joined(lanes[2 + k]);
     }
     sums[0] += joined(lanes[0]);

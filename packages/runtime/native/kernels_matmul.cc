@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "kernels.h"
-#include "vector.h"
+#include "rows.h"
 
 namespace semiseg {
 namespace SEMISEG_TARGET {
@@ -13,7 +13,6 @@ namespace {
 constexpr int kRows = 8;             // rows of a register tile
 constexpr int64_t kDepth = 256;      // terms summed before the tile is written: a packed panel stays in the first cache
 constexpr int64_t kRowBlock = 256;   // rows of a task
-constexpr int64_t kParts = 16;       // of long sums; fixed, so that results do not depend on the number of threads
 
 // acc[rows][vectors] += a[row][p] * b[p][vector], b packed.
 template <int rows, int vectors>
@@ -207,8 +206,8 @@ void product(const MatrixProduct& s, const float* a_data, const float* b_data, c
     std::swap(column_bias, row_bias);
   }
   const int64_t size = s.rows * s.columns, batch = std::max(s.a_batch, s.b_batch);
-  int64_t a_step = s.a_batch == 1 ? 0 : s.rows * s.depth, b_step = s.b_batch == 1 ? 0 : s.depth * s.columns;
-  if (swapped) std::swap(a_step, b_step);
+  const int64_t a_own = s.a_batch == 1 ? 0 : s.rows * s.depth, b_own = s.b_batch == 1 ? 0 : s.depth * s.columns;
+  const int64_t a_step = swapped ? b_own : a_own, b_step = swapped ? a_own : b_own;
   const auto of = [](const Matrix& m, int64_t offset) { return Matrix{m.data + offset, m.row, m.column}; };
 
   // A long sum into few numbers is cut into parts, unless those were more to write than the inputs are to read.
@@ -220,8 +219,8 @@ void product(const MatrixProduct& s, const float* a_data, const float* b_data, c
       for (int64_t item = begin; item < end; ++item) {
         const int64_t n = item / parts, part = item % parts;
         const bool few = s.rows <= 8 && s.columns <= 8 && s.transpose_a && !s.transpose_b;
-        if (few && outer_products(a_data + n * (s.a_batch == 1 ? 0 : s.rows * s.depth), b_data + n * (s.b_batch == 1 ? 0 : s.depth * s.columns),
-                                  s.rows, s.columns, s.depth * part / parts, s.depth * (part + 1) / parts, partial.data() + item * size))
+        if (few && outer_products(a_data + n * a_own, b_data + n * b_own, s.rows, s.columns, s.depth * part / parts,
+                                  s.depth * (part + 1) / parts, partial.data() + item * size))
           continue;
         block(of(a, n * a_step), of(b, n * b_step), 0, rows, 0, columns, s.depth * part / parts,
               s.depth * (part + 1) / parts, nullptr, nullptr, partial.data() + item * size, c_row, c_column);

@@ -15,7 +15,6 @@ namespace {
 struct Taps {
   std::vector<int64_t> first{0}, index;
   std::vector<float> weight;
-  int64_t count(int64_t i) const { return first[i + 1] - first[i]; }
   void add(int64_t input, double w) {
     if (w == 0) return;
     index.push_back(input);
@@ -92,6 +91,7 @@ void blended(const float* const* from, const float* weight, int64_t count, int64
 template <int fixed>
 void along_line(const Taps& t, int64_t outputs, int64_t channels, const float* line, float* out) {
   const int64_t width = fixed ? fixed : channels;
+  std::vector<const float*> source;
   for (int64_t i = 0; i < outputs; ++i) {
     const int64_t begin = t.first[i], end = t.first[i + 1];
     float* to = out + i * width;
@@ -101,21 +101,9 @@ void along_line(const Taps& t, int64_t outputs, int64_t channels, const float* l
         for (int c = 0; c < fixed; ++c) sum[c] += t.weight[k] * line[t.index[k] * fixed + c];
       for (int c = 0; c < fixed; ++c) to[c] = sum[c];
     } else {
-      const float* from[4];
-      bool more = false;
-      int64_t k = begin;
-      do {
-        const int64_t terms = std::min<int64_t>(4, end - k);
-        for (int64_t j = 0; j < terms; ++j) from[j] = line + t.index[k + j] * width;
-        const float* weight = t.weight.data() + k;
-        if (terms == 4) blend<4>(from, weight, more, width, to);
-        else if (terms == 3) blend<3>(from, weight, more, width, to);
-        else if (terms == 2) blend<2>(from, weight, more, width, to);
-        else if (terms == 1) blend<1>(from, weight, more, width, to);
-        else std::fill(to, to + width, 0.f);
-        k += terms;
-        more = true;
-      } while (k < end);
+      source.clear();
+      for (int64_t k = begin; k < end; ++k) source.push_back(line + t.index[k] * width);
+      blended(source.data(), t.weight.data() + begin, end - begin, width, to);
     }
   }
 }

@@ -117,6 +117,15 @@ class NormBase : public OpKernel {
   }
 
  protected:
+  struct Sizes {
+    int64_t n, rows, channels, groups;
+  };
+  // Below 0 groups: every row of the last axis by itself.
+  Sizes sizes(const Tensor& x) const {
+    const int64_t channels = x.dim_size(x.dims() - 1), all = x.NumElements() / std::max<int64_t>(1, channels);
+    if (groups_ < 0) return {all, 1, channels, 1};
+    return {x.dim_size(0), all / std::max<int64_t>(1, x.dim_size(0)), channels, groups_};
+  }
   float epsilon_;
   int64_t groups_;
   bool relu_;
@@ -127,14 +136,13 @@ class NormForward : public NormBase {
   using NormBase::NormBase;
   void Compute(OpKernelContext* c) override {
     const Tensor& x = c->input(0);
-    const int64_t n = x.dim_size(0), channels = x.dim_size(x.dims() - 1);
-    const int64_t rows = x.NumElements() / std::max<int64_t>(1, n * channels);
-    const TensorShape statistics = groups_ == 0 ? TensorShape({channels}) : TensorShape({n, groups_});
+    const Sizes s = sizes(x);
+    const TensorShape statistics = groups_ == 0 ? TensorShape({s.channels}) : groups_ < 0 ? TensorShape({s.n}) : TensorShape({s.n, groups_});
     Tensor *y, *mean, *inverse;
     OP_REQUIRES_OK(c, c->allocate_output(0, x.shape(), &y));
     OP_REQUIRES_OK(c, c->allocate_output(1, statistics, &mean));
     OP_REQUIRES_OK(c, c->allocate_output(2, statistics, &inverse));
-    kernels().norm_forward(in(c, 0), in(c, 1), in(c, 2), n, rows, channels, groups_, epsilon_, relu_, data(y),
+    kernels().norm_forward(in(c, 0), in(c, 1), in(c, 2), s.n, s.rows, s.channels, s.groups, epsilon_, relu_, data(y),
                            data(mean), data(inverse), threads_of(c));
   }
 };
@@ -145,49 +153,13 @@ class NormGradient : public NormBase {
   using NormBase::NormBase;
   void Compute(OpKernelContext* c) override {
     const Tensor& x = c->input(1);
-    const int64_t n = x.dim_size(0), channels = x.dim_size(x.dims() - 1);
-    const int64_t rows = x.NumElements() / std::max<int64_t>(1, n * channels);
+    const Sizes s = sizes(x);
     Tensor *dx, *dgamma, *dbeta;
     OP_REQUIRES_OK(c, c->allocate_output(0, x.shape(), &dx));
-    OP_REQUIRES_OK(c, c->allocate_output(1, TensorShape({channels}), &dgamma));
-    OP_REQUIRES_OK(c, c->allocate_output(2, TensorShape({channels}), &dbeta));
-    kernels().norm_gradient(in(c, 0), in(c, 1), in(c, 2), in(c, 3), in(c, 4), in(c, 5), n, rows, channels, groups_,
+    OP_REQUIRES_OK(c, c->allocate_output(1, TensorShape({s.channels}), &dgamma));
+    OP_REQUIRES_OK(c, c->allocate_output(2, TensorShape({s.channels}), &dbeta));
+    kernels().norm_gradient(in(c, 0), in(c, 1), in(c, 2), in(c, 3), in(c, 4), in(c, 5), s.n, s.rows, s.channels, s.groups,
                             relu_, data(dx), data(dgamma), data(dbeta), threads_of(c));
-  }
-};
-
-// Normalisation of the last axis by itself; statistics [rows].
-class LayerNorm : public OpKernel {
- public:
-  explicit LayerNorm(OpKernelConstruction* c) : OpKernel(c) { OP_REQUIRES_OK(c, c->GetAttr("epsilon", &epsilon_)); }
-  void Compute(OpKernelContext* c) override {
-    const Tensor& x = c->input(0);
-    const int64_t channels = x.dim_size(x.dims() - 1), rows = x.NumElements() / std::max<int64_t>(1, channels);
-    Tensor *y, *mean, *inverse;
-    OP_REQUIRES_OK(c, c->allocate_output(0, x.shape(), &y));
-    OP_REQUIRES_OK(c, c->allocate_output(1, TensorShape({rows}), &mean));
-    OP_REQUIRES_OK(c, c->allocate_output(2, TensorShape({rows}), &inverse));
-    kernels().norm_forward(in(c, 0), in(c, 1), in(c, 2), rows, 1, channels, 1, epsilon_, false, data(y), data(mean),
-                           data(inverse), threads_of(c));
-  }
-
- private:
-  float epsilon_;
-};
-
-// Inputs dy, x, gamma, beta, mean, inverse.
-class LayerNormGradient : public OpKernel {
- public:
-  using OpKernel::OpKernel;
-  void Compute(OpKernelContext* c) override {
-    const Tensor& x = c->input(1);
-    const int64_t channels = x.dim_size(x.dims() - 1), rows = x.NumElements() / std::max<int64_t>(1, channels);
-    Tensor *dx, *dgamma, *dbeta;
-    OP_REQUIRES_OK(c, c->allocate_output(0, x.shape(), &dx));
-    OP_REQUIRES_OK(c, c->allocate_output(1, TensorShape({channels}), &dgamma));
-    OP_REQUIRES_OK(c, c->allocate_output(2, TensorShape({channels}), &dbeta));
-    kernels().norm_gradient(in(c, 0), in(c, 1), in(c, 2), in(c, 3), in(c, 4), in(c, 5), rows, 1, channels, 1, false, data(dx),
-                            data(dgamma), data(dbeta), threads_of(c));
   }
 };
 
@@ -705,12 +677,6 @@ REGISTER_OP("SemisegNormGradient").Input("dy: float").Input("x: float").Input("g
     .Output("dx: float").Output("dgamma: float").Output("dbeta: float")
     .Attr("epsilon: float").Attr("groups: int").Attr("relu: bool").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegNormGradient", NormGradient);
-REGISTER_OP("SemisegLayerNorm").Input("x: float").Input("gamma: float").Input("beta: float").Output("y: float").Output("mean: float").Output("inverse: float")
-    .Attr("epsilon: float").SetShapeFn(unknown_shapes);
-SEMISEG_KERNEL("SemisegLayerNorm", LayerNorm);
-REGISTER_OP("SemisegLayerNormGradient").Input("dy: float").Input("x: float").Input("gamma: float").Input("beta: float").Input("mean: float").Input("inverse: float")
-    .Output("dx: float").Output("dgamma: float").Output("dbeta: float").SetShapeFn(unknown_shapes);
-SEMISEG_KERNEL("SemisegLayerNormGradient", LayerNormGradient);
 REGISTER_OP("SemisegReluGradient").Input("dy: float").Input("y: float").Output("dx: float").Attr("slope: float").SetShapeFn(unknown_shapes);
 SEMISEG_KERNEL("SemisegReluGradient", ReluGradient);
 REGISTER_OP("SemisegGelu").Input("x: float").Output("y: float").SetShapeFn(unknown_shapes);

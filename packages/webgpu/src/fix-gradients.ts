@@ -1,3 +1,4 @@
+import { replaceGradient } from "@semiseg/kernels";
 import {
   cast,
   conv3d,
@@ -10,23 +11,12 @@ import {
   lessEqual,
   mul,
   type NamedAttrMap,
-  registerGradient,
   reshape,
   sub,
   sum,
   type Tensor,
   type Tensor5D,
-  unregisterGradient,
 } from "@tensorflow/tfjs-core";
-
-const replace = (config: GradConfig): void => {
-  try {
-    unregisterGradient(config.kernelName);
-  } catch {
-    // There was none: that is why it is here.
-  }
-  registerGradient(config);
-};
 
 const one = (dy: Tensor | Tensor[]): Tensor => (Array.isArray(dy) ? dy[0]! : dy);
 
@@ -74,7 +64,7 @@ let fixed = false;
 export function fixGradients(): void {
   if (fixed) return;
   fixed = true;
-  replace({
+  replaceGradient({
     // conv3dTranspose: y = Conv3DBackpropInputV2(dy = x, filter)
     kernelName: "Conv3DBackpropInputV2",
     inputsToSave: ["dy", "filter"],
@@ -93,30 +83,32 @@ export function fixGradients(): void {
       };
     },
   });
-  replace({
+  replaceGradient({
     kernelName: "Tile",
     inputsToSave: ["x"],
     gradFunc: (dy, saved) => ({ x: () => sumRepetitions(one(dy), saved[0]!.shape) }),
   });
-  replace({
+  replaceGradient({
     kernelName: "BroadcastTo",
     inputsToSave: ["x"],
     gradFunc: (dy, saved) => ({ x: () => sumToShape(one(dy), saved[0]!.shape) }),
   });
-  replace(
+  replaceGradient(
     binary("Maximum", (g, a, b) => [
       () => mul(g, cast(greaterEqual(a, b), "float32")),
       () => mul(g, cast(less(a, b), "float32")),
     ]),
   );
-  replace(
+  replaceGradient(
     binary("Minimum", (g, a, b) => [
       () => mul(g, cast(lessEqual(a, b), "float32")),
       () => mul(g, cast(greater(a, b), "float32")),
     ]),
   );
-  replace(binary("SquaredDifference", (g, a, b) => [() => mul(g, mul(2, sub(a, b))), () => mul(g, mul(2, sub(b, a)))]));
-  replace({
+  replaceGradient(
+    binary("SquaredDifference", (g, a, b) => [() => mul(g, mul(2, sub(a, b))), () => mul(g, mul(2, sub(b, a)))]),
+  );
+  replaceGradient({
     kernelName: "Cumsum",
     gradFunc: (dy, _saved, attrs) => {
       const { axis, exclusive, reverse } = attrs as unknown as { axis: number; exclusive: boolean; reverse: boolean };

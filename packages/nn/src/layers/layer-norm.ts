@@ -23,7 +23,8 @@ function fused(x: Tensor, weight: Tensor, bias: Tensor, epsilon: number): Tensor
       value: y!,
       gradFunc: (dy, saved) => {
         const [x, gamma, beta, mean, inverseStd] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
-        return engine().runKernel(FUSED_LAYER_NORM_GRAD, { dy, x, gamma, beta, mean, inverseStd }) as Tensor[];
+        const inputs = { dy, x, gamma, beta, mean, inverseStd };
+        return engine().runKernel(FUSED_LAYER_NORM_GRAD, inputs, { epsilon }) as Tensor[];
       },
     };
   });

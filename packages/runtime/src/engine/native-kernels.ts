@@ -18,6 +18,7 @@ import {
   FUSED_SOFT_TARGET,
   type FusedResizeAttrs,
   RELU_GRAD,
+  replaceGradient,
   replaceKernel,
 } from "@semiseg/kernels";
 import {
@@ -28,13 +29,11 @@ import {
   type KernelFunc,
   mul,
   type NamedTensorInfoMap,
-  registerGradient,
   registerKernel,
   reshape,
   type Tensor,
   type TensorInfo,
   tensor1d,
-  unregisterGradient,
   util,
 } from "@tensorflow/tfjs-core";
 
@@ -237,8 +236,7 @@ function replaceSumGradients(): void {
   for (const kernelName of ["Sum", "Mean"]) {
     const stock = getGradient(kernelName);
     if (!stock) continue;
-    unregisterGradient(kernelName);
-    registerGradient({
+    replaceGradient({
       ...stock,
       gradFunc: (dy, saved, attrs) => {
         if (getBackend() !== BACKEND) return stock.gradFunc(dy, saved, attrs);
@@ -259,22 +257,21 @@ function registerNorms(): void {
     floats: { epsilon: attrs["epsilon"] },
     bools: { relu: attrs["relu"] },
   });
-  register(FUSED_NORM, ({ inputs, attrs, backend }) => {
-    const { x, gamma, beta } = inputs as Record<string, TensorInfo>;
-    return run(backend, "SemisegNorm", [x!, gamma!, beta!], 3, options(attrs));
-  });
-  register(FUSED_NORM_GRAD, ({ inputs, attrs, backend }) => {
-    const { dy, x, gamma, beta, mean, inverseStd } = inputs as Record<string, TensorInfo>;
-    return run(backend, "SemisegNormGradient", [dy!, x!, gamma!, beta!, mean!, inverseStd!], 3, options(attrs));
-  });
-  register(FUSED_LAYER_NORM, ({ inputs, attrs, backend }) => {
-    const { x, gamma, beta } = inputs as Record<string, TensorInfo>;
-    return run(backend, "SemisegLayerNorm", [x!, gamma!, beta!], 3, { floats: { epsilon: attrs["epsilon"] } });
-  });
-  register(FUSED_LAYER_NORM_GRAD, ({ inputs, backend }) => {
-    const { dy, x, gamma, beta, mean, inverseStd } = inputs as Record<string, TensorInfo>;
-    return run(backend, "SemisegLayerNormGradient", [dy!, x!, gamma!, beta!, mean!, inverseStd!], 3);
-  });
+  // Layer norm: below 0 groups, every row of the last axis by itself.
+  for (const [forward, gradient, fixed] of [
+    [FUSED_NORM, FUSED_NORM_GRAD, {}],
+    [FUSED_LAYER_NORM, FUSED_LAYER_NORM_GRAD, { groups: -1, relu: false }],
+  ] as const) {
+    register(forward, ({ inputs, attrs, backend }) => {
+      const { x, gamma, beta } = inputs as Record<string, TensorInfo>;
+      return run(backend, "SemisegNorm", [x!, gamma!, beta!], 3, options({ ...attrs, ...fixed }));
+    });
+    register(gradient, ({ inputs, attrs, backend }) => {
+      const { dy, x, gamma, beta, mean, inverseStd } = inputs as Record<string, TensorInfo>;
+      const all = [dy!, x!, gamma!, beta!, mean!, inverseStd!];
+      return run(backend, "SemisegNormGradient", all, 3, options({ ...attrs, ...fixed }));
+    });
+  }
   register(FUSED_GELU, ({ inputs, backend }) => run(backend, "SemisegGelu", [inputs["x"]!], 1)[0]!);
   register(
     FUSED_GELU_GRAD,
