@@ -1,7 +1,7 @@
 import { FUSED_CORRELATION_ROWS, FUSED_SOFT_TARGET } from "@semiseg/kernels";
 import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, it } from "vitest";
-import { broadcastPattern } from "../src/engine/native-kernels.js";
+import { broadcastPattern } from "../src/engine/native/elementwise.js";
 import { onNativeEngine, sizeOf, values } from "./helpers/native-engine.js";
 
 onNativeEngine();

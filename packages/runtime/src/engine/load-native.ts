@@ -8,7 +8,7 @@ import { type NativeLayout, type NativeVariant, nativeLayout } from "../setup/na
 import { nativeSources } from "../setup/native-sources.js";
 import { type CudaOptions, cudaEnvironment } from "./cuda-environment.js";
 import { packageOf, restoreUtil } from "./load-installed.js";
-import { registerNativeKernels } from "./native-kernels.js";
+import { registerNativeKernels } from "./native/register-native-kernels.js";
 
 /** The native engine after it was loaded into this process. */
 export interface LoadedNative {

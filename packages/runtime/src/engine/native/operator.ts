@@ -1,0 +1,52 @@
+import { replaceKernel } from "@semiseg/kernels";
+import { type KernelFunc, type NamedTensorInfoMap, registerKernel, type TensorInfo, util } from "@tensorflow/tfjs-core";
+
+/** An attribute as the binding takes it. */
+export type Attribute = { readonly name: string; readonly type: number; readonly value: unknown };
+/** What we use of tfjs-node's backend. */
+export type NativeBackend = {
+  readonly binding: Record<"TF_ATTR_INT" | "TF_ATTR_FLOAT" | "TF_ATTR_BOOL", number>;
+  executeMultipleOutputs(op: string, attrs: Attribute[], inputs: TensorInfo[], outputs: number): TensorInfo[];
+};
+/** Attributes by name. */
+export type Attrs = Record<string, unknown>;
+/** What a kernel is called with. */
+export type Arguments = { readonly inputs: NamedTensorInfoMap; readonly attrs: Attrs; readonly backend: NativeBackend };
+
+/** Name of the tfjs backend. */
+export const BACKEND = "tensorflow";
+
+/** Runs one of our operators; numbers without a fraction must say whether they are int or float attributes. */
+export function run(
+  backend: NativeBackend,
+  op: string,
+  inputs: readonly TensorInfo[],
+  outputs: number,
+  { ints = {}, floats = {}, bools = {} }: { ints?: Attrs; floats?: Attrs; bools?: Attrs } = {},
+): TensorInfo[] {
+  const { TF_ATTR_INT, TF_ATTR_FLOAT, TF_ATTR_BOOL } = backend.binding;
+  // Loops: this runs thousands of times in a step.
+  const attributes: Attribute[] = [];
+  for (const name in ints) attributes.push({ name, type: TF_ATTR_INT, value: ints[name] });
+  for (const name in floats) attributes.push({ name, type: TF_ATTR_FLOAT, value: floats[name] });
+  for (const name in bools) attributes.push({ name, type: TF_ATTR_BOOL, value: bools[name] });
+  return backend.executeMultipleOutputs(op, attributes, [...inputs], outputs);
+}
+
+/** Puts a kernel of our own behind its name. */
+export function register(kernelName: string, kernelFunc: (args: Arguments) => TensorInfo | TensorInfo[]): void {
+  registerKernel({ kernelName, backendName: BACKEND, kernelFunc: kernelFunc as unknown as KernelFunc });
+}
+
+/** Replaces a stock kernel; `own` returns null for cases that stay with TensorFlow's. */
+export const replace = (kernelName: string, own: (args: Arguments) => TensorInfo | null): void =>
+  replaceKernel(kernelName, BACKEND, own);
+
+/** Whether all are float32. */
+export const float = (...tensors: TensorInfo[]): boolean => tensors.every(({ dtype }) => dtype === "float32");
+
+/** Number of elements. */
+export const sizeOf = (x: TensorInfo): number => util.sizeFromShape(x.shape);
+
+/** Smaller tensors stay with TensorFlow's own kernels, which take as long for them. */
+export const WORTH = 4096;

@@ -1,0 +1,28 @@
+import { registerActivations } from "./activations.js";
+import { replaceConvolutions } from "./convolutions.js";
+import { replaceElementwise } from "./elementwise.js";
+import { registerLossSums } from "./loss-sums.js";
+import { registerNorms } from "./norms.js";
+import { replacePooling } from "./pooling.js";
+import { replaceProducts } from "./products.js";
+import { registerResizing } from "./resizing.js";
+import { replaceSumGradients } from "./sum-gradients.js";
+import { registerUpdates } from "./updates.js";
+
+let registered = false;
+
+/** Puts our own operators behind tfjs's kernels of the `tensorflow` backend, once; they must have been loaded. */
+export function registerNativeKernels(): void {
+  if (registered) return;
+  registered = true;
+  replaceConvolutions();
+  replaceElementwise();
+  replaceProducts();
+  replacePooling();
+  replaceSumGradients();
+  registerNorms();
+  registerActivations();
+  registerUpdates();
+  registerLossSums();
+  registerResizing();
+}
