@@ -23,7 +23,13 @@ const program = ts.createProgram(entries, {
 });
 const checker = program.getTypeChecker();
 const flags = ts.TypeFormatFlags.NoTruncation | ts.TypeFormatFlags.UseAliasDefinedOutsideCurrentScope;
-const clean = (text) => text.replace(/import\("[^"]*"\)\./g, "").replace(/\s+/g, " ");
+/** Without what changes from run to run of the compiler: paths, numbers of symbols, the order of unions of strings. */
+const clean = (text) =>
+  text
+    .replace(/import\("[^"]*"\)\./g, "")
+    .replace(/__@(\w+)@\d+/g, "[Symbol.$1]")
+    .replace(/"[^"]*"(?: \| "[^"]*")+/g, (union) => union.split(" | ").sort().join(" | "))
+    .replace(/\s+/g, " ");
 
 function describe(symbol) {
   const target = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
@@ -48,7 +54,7 @@ function describe(symbol) {
       )
       .map((member) => {
         const optional = member.flags & ts.SymbolFlags.Optional ? "?" : "";
-        return `  ${member.name}${optional}: ${clean(checker.typeToString(checker.getTypeOfSymbolAtLocation(member, node), undefined, flags))}`;
+        return `  ${clean(member.name)}${optional}: ${clean(checker.typeToString(checker.getTypeOfSymbolAtLocation(member, node), undefined, flags))}`;
       });
     return `${ts.isClassDeclaration(node) ? "class" : "interface"} ${symbol.name}\n${members.join("\n")}`;
   }

@@ -16,7 +16,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { homedir, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -25,14 +25,16 @@ const { values } = parseArgs({
   options: {
     out: { type: "string", default: join(root, "benchmarks/gpu/bundle") },
     cuda: { type: "boolean", default: false },
+    data: { type: "string" },
     "part-mb": { type: "string", default: "57" },
     help: { type: "boolean", default: false },
   },
 });
 if (values.help) {
-  console.log(`bundle.mjs [--out benchmarks/gpu/bundle] [--cuda] [--part-mb 57]
+  console.log(`bundle.mjs [--out benchmarks/gpu/bundle] [--cuda] [--data FOLDER] [--part-mb 57]
 Writes go.sh and the archive's parts. On the GPU machine, with all of them in one folder: sh go.sh [options of run.mjs]
---cuda adds what 'npx semiseg-runtime setup --gpu' has made (several GB).`);
+--cuda adds what 'npx semiseg-runtime setup --gpu' has made (several GB); --data adds a data set's folder, such as
+left-atrium, for: sh go.sh protocol`);
   process.exit(0);
 }
 const cache = process.env.SEMISEG_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "semiseg");
@@ -63,17 +65,18 @@ function closure(names) {
 const work = mkdtempSync(join(tmpdir(), "semiseg-gpu-bundle-"));
 const app = join(work, "semiseg-gpu");
 mkdirSync(join(app, "lib"), { recursive: true });
-const needed = ["backbones", "method", "nn", "presets", "runtime", "webgpu"].map((name) => `@semiseg/${name}`);
+const own = ["backbones", "method", "nn", "presets", "runtime", "webgpu"].map((name) => `@semiseg/${name}`);
+const needed = [...own, "semiseg", "@tensorflow/tfjs", "@tensorflow/tfjs-backend-webgpu", "webgpu"];
 const others = new Set(["darwin-universal", "linux-arm64", "win32-arm64", "win32-x64", "src", "test"]);
-for (const [place] of closure([...needed, "@tensorflow/tfjs", "@tensorflow/tfjs-backend-webgpu", "webgpu"])) {
+for (const [place] of closure(needed)) {
   const inside = place.slice(root.length);
   // Workspaces are links: their files come along as a package's would.
-  const own = inside.startsWith("node_modules/@semiseg/");
+  const workspace = /^node_modules\/(@semiseg\/|semiseg$)/.test(inside);
   cpSync(realpathSync(place), join(app, inside), {
     recursive: true,
     dereference: true,
     filter: (file) =>
-      !file.endsWith(".map") && !((own || file.includes("/webgpu/dist/")) && others.has(file.split("/").at(-1))),
+      !file.endsWith(".map") && !((workspace || file.includes("/webgpu/dist/")) && others.has(file.split("/").at(-1))),
   });
 }
 for (const folder of ["gpu", "train-step", "pytorch"])
@@ -83,6 +86,8 @@ for (const folder of ["gpu", "train-step", "pytorch"])
   });
 for (const file of ["lib.mjs", "package.json"])
   copyFileSync(join(root, "benchmarks", file), join(app, "benchmarks", file));
+cpSync(join(root, "examples/ug-mcl/la.yaml"), join(app, "examples/ug-mcl/la.yaml"));
+if (values.data) cpSync(values.data, join(app, "data", basename(realpathSync(values.data))), { recursive: true });
 copyFileSync(process.execPath, join(app, "node"));
 
 const loader = [
@@ -115,4 +120,4 @@ execFileSync("sh", [
 copyFileSync(join(root, "benchmarks/gpu/go.sh"), join(values.out, "go.sh"));
 rmSync(work, { recursive: true, force: true });
 const parts = readdirSync(values.out).filter((file) => file.startsWith(name));
-console.log(`${parts.length} parts and go.sh in ${values.out}; on the GPU machine: sh go.sh`);
+console.log(`${parts.length} parts and go.sh in ${values.out}; on the GPU machine: sh go.sh, or sh go.sh protocol`);

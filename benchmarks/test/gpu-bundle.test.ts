@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,14 +18,22 @@ describe.skipIf(process.platform !== "linux" || process.arch !== "x64")("the bun
     const parts = readdirSync(folder).filter((name) => name.startsWith("semiseg-gpu.tar.gz."));
     expect(parts.length).toBeGreaterThan(0);
     for (const name of parts) expect(statSync(join(folder, name)).size).toBeLessThan(60e6);
-    const tiny = ["--batch", "2", "--size", "32,16,16", "--filters", "2", "--rounds", "2", "--warmup", "1"];
-    tiny.push("--tune-seconds", "5");
     // No Node and no packages on the path; the driver's two variables are those of the test suite.
     const { LD_LIBRARY_PATH = "", VK_ICD_FILENAMES = "" } = process.env;
-    execFileSync("sh", [join(folder, "go.sh"), ...tiny, "--engines", "webgpu,webgpu-f16,torch"], {
-      env: { PATH: "/usr/bin:/bin", HOME: folder, LD_LIBRARY_PATH, ...(VK_ICD_FILENAMES ? { VK_ICD_FILENAMES } : {}) },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const go = (...args: string[]): void => {
+      execFileSync("sh", [join(folder, "go.sh"), ...args], {
+        env: {
+          PATH: "/usr/bin:/bin",
+          HOME: folder,
+          LD_LIBRARY_PATH,
+          ...(VK_ICD_FILENAMES ? { VK_ICD_FILENAMES } : {}),
+        },
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+    };
+    const tiny = ["--batch", "2", "--size", "32,16,16", "--filters", "2", "--rounds", "2", "--warmup", "1"];
+    tiny.push("--tune-seconds", "5");
+    go(...tiny, "--engines", "webgpu,webgpu-f16,torch");
     const result = JSON.parse(readFileSync(join(folder, "gpu-step.json"), "utf8"));
     expect(result.rounds).toBe(2);
     expect(result.secondsMedian.webgpu).toBeGreaterThan(0);
@@ -38,5 +46,23 @@ describe.skipIf(process.platform !== "linux" || process.arch !== "x64")("the bun
     else expect(result.unavailable["webgpu-f16"]).toContain("needs shader-f16");
     expect(result.unavailable.torch ?? result.secondsMedian.torch).toBeTruthy();
     expect(result.commit).not.toBe("unknown");
-  }, 300_000);
+
+    const config = join(folder, "protocol.yaml");
+    writeFileSync(
+      config,
+      `method: { name: mean-teacher }
+network: { name: unet, baseFilters: 2 }
+data: { kind: phantom, shape: [16, 16], organs: 1, train: 4, validation: 1, test: 1, labeled: 2, patchSize: [16, 16] }
+batch: { labeled: 1, unlabeled: 1 }
+maxSteps: 3
+run: unused
+`,
+    );
+    go("protocol", "--config", config, "--engine", "webgpu");
+    const { steps, curve, commit } = JSON.parse(readFileSync(join(folder, "gpu-protocol.json"), "utf8"));
+    expect(steps).toBe(3);
+    expect(curve).toHaveLength(3);
+    expect(Number.isFinite(curve[2].loss) && Number.isFinite(curve[2].supervised)).toBe(true);
+    expect(commit).toBe(result.commit);
+  }, 400_000);
 });

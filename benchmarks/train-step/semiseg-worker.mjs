@@ -11,7 +11,7 @@ const options = JSON.parse(process.argv[2]);
 const backend = await initBackend({
   prefer: options.engine ?? "tensorflow",
   quiet: true,
-  webgpu: { precision: options.precision ?? "f32" },
+  precision: options.precision ?? "float32",
 });
 const build = options.network === "vnet" ? vnet : unet;
 const student = build({ spatialDims: 3, inChannels: 1, outChannels: 2, baseFilters: options.filters, seed: 0 });

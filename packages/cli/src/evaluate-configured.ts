@@ -41,7 +41,11 @@ export async function evaluateConfigured(options: EvaluateConfiguredOptions): Pr
       empty: config.evaluation.empty,
       ...(selected ? { selected } : {}),
       ...(options.postprocess ? { postprocess: options.postprocess } : {}),
-      facts: { method: method.name, engine: `${engine.engine} ${engine.version}, ${engine.device}`, seed: config.seed },
+      facts: {
+        method: method.name,
+        engine: `${engine.engine} ${engine.version}, ${engine.device}, ${engine.precision}`,
+        seed: config.seed,
+      },
       onCase: (name, done, total) => {
         if (output.json) return;
         if (bar?.name !== name) {

@@ -50,6 +50,18 @@ describe("initBackend without native TensorFlow", () => {
     expect(lines).not.toHaveBeenCalled();
   });
 
+  it("does not choose an engine that lacks the precision, and says what to do", async () => {
+    expect((await initBackend({ quiet: true })).precision).toBe("float32");
+    await expect(initBackend({ quiet: true, precision: "float16" })).rejects.toThrow(
+      /no engine can be used: webgpu: .*wasm computes in float32: precision float16 is for a GPU \(cuda, webgpu\), use float32 here/,
+    );
+    await expect(initBackend({ prefer: "cpu", precision: "bfloat16" })).rejects.toThrow(BackendError);
+    await expect(initBackend({ prefer: "webgpu", precision: "bfloat16" })).rejects.toThrow(
+      /no bfloat16: use .*float16/,
+    );
+    await expect(initBackend({ precision: "half" as never })).rejects.toThrow(OptionError);
+  });
+
   it("throws instead of falling back when an engine is asked for by name or by SEMISEG_BACKEND", async () => {
     await expect(initBackend({ prefer: "tensorflow" })).rejects.toThrow(BackendError);
     process.env["SEMISEG_BACKEND"] = "tensorflow";

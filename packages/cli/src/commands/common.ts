@@ -17,9 +17,10 @@ export function settings(options: {
   readonly seed?: number | undefined;
   readonly maxSteps?: number | undefined;
   readonly engine?: string | undefined;
+  readonly precision?: string | undefined;
 }): string[] {
-  const { set = [], run, seed, maxSteps, engine } = options;
-  const named = { run, seed, maxSteps, engine };
+  const { set = [], run, seed, maxSteps, engine, precision } = options;
+  const named = { run, seed, maxSteps, engine, precision };
   const flags = Object.entries(named).filter(([, value]) => value !== undefined);
   return [...set, ...flags.map(([key, value]) => `${key}=${JSON.stringify(value)}`)];
 }

@@ -1,10 +1,10 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { OptionError } from "@semiseg/errors";
-import { initBackend } from "@semiseg/runtime";
 import { evaluateConfigured } from "../evaluate-configured.js";
 import { createOutput, type OutputStreams } from "../output.js";
 import { configFrom } from "../run-config.js";
 import { collect, settings } from "./common.js";
+import { startEngine } from "./start-engine.js";
 
 /** `semiseg evaluate`: metrics, tables and report of a run. */
 export function evaluateCommand(streams: OutputStreams) {
@@ -19,15 +19,16 @@ export function evaluateCommand(streams: OutputStreams) {
     .addOption(new Option("--selected <which>", "only these weights").choices(["last", "best"] as const))
     .option("--largest-component", "keep each class's largest connected component only", false)
     .option("--fill-holes", "fill holes within each class", false)
-    .option("--engine <name>", "auto, cuda, webgpu, tensorflow, wasm or cpu")
+    .option("--engine <name>", "auto, cuda, webgpu, tensorflow, wasm or cpu; default: the configuration's")
+    .option("--precision <name>", "float32, float16 or bfloat16; default: the configuration's")
     .option("--json", "print one JSON value", false)
     .action(async ({ json, part, selected, ...options }) => {
       const output = createOutput(json, streams);
       if (options.run !== undefined && options.set)
         throw new OptionError("evaluate: a run is measured by its own configuration; --set goes with --config");
       const { config } = configFrom("evaluate", options, { set: settings({ set: options.set }) });
-      const name = options.engine ?? config.engine;
-      const engine = await initBackend({ ...(name === "auto" ? {} : { prefer: name as "cpu" }), quiet: json });
+      const { engine: name = config.engine, precision = config.precision } = options;
+      const engine = await startEngine({ engine: name, precision }, json);
       const evaluations = await evaluateConfigured({
         run: config.run,
         part,

@@ -4,13 +4,13 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { readVolume, type Volume } from "@semiseg/data";
 import { CheckpointError, OptionError } from "@semiseg/errors";
 import type { Network } from "@semiseg/nn";
-import { initBackend } from "@semiseg/runtime";
 import { type EvaluatedModel, loadWeights, predict, runModels } from "@semiseg/training";
 import { buildMethod } from "../build-method.js";
 import { inferenceOf } from "../inference-of.js";
 import { createOutput, type OutputStreams } from "../output.js";
 import { configFrom, configOfRun } from "../run-config.js";
 import { collect } from "./common.js";
+import { startEngine } from "./start-engine.js";
 
 /** Which of a run's models to use: the teacher if there is one, best on validation if known. */
 function choose(models: readonly EvaluatedModel[], wanted: Partial<EvaluatedModel>): EvaluatedModel {
@@ -50,11 +50,12 @@ export function predictCommand(streams: OutputStreams) {
     .option("--largest-component", "keep each class's largest connected component only", false)
     .option("--fill-holes", "fill holes within each class", false)
     .option("--engine <name>", "auto, cuda, webgpu, tensorflow, wasm or cpu", "auto")
+    .option("--precision <name>", "of convolutions' operands: float32, float16 or bfloat16 (on a GPU)", "float32")
     .option("--json", "print one JSON value", false)
-    .action(async (images, { json, engine, network, selected, ...options }) => {
+    .action(async (images, { json, engine, precision, network, selected, ...options }) => {
       const output = createOutput(json, streams);
       const runs = options.run ?? [configFrom("predict", { config: options.config }).config.run];
-      await initBackend({ ...(engine === "auto" ? {} : { prefer: engine as "cpu" }), quiet: json });
+      await startEngine({ engine, precision }, json);
       const networks: Network[] = [];
       const first = configOfRun(runs[0]!).config;
       let dims: number = 3;

@@ -1,7 +1,6 @@
 import { Command } from "@commander-js/extra-typings";
 import { OptionError } from "@semiseg/errors";
 import { checkBatch } from "@semiseg/method";
-import { initBackend } from "@semiseg/runtime";
 import { resumeHint, type TrainResult, train } from "@semiseg/training";
 import { assembleData, factsOf, trainingData } from "../assemble-data.js";
 import { buildMethod } from "../build-method.js";
@@ -14,6 +13,7 @@ import { createOutput, type Output, type OutputStreams } from "../output.js";
 import { configFrom } from "../run-config.js";
 import { Stopped } from "../stopped.js";
 import { collect, settings, wholeNumber } from "./common.js";
+import { startEngine } from "./start-engine.js";
 
 /**
  * Aborts on the first Ctrl-C (or SIGTERM), and when the process that started this one with a channel is gone; a second
@@ -112,6 +112,7 @@ export function trainCommand(streams: OutputStreams) {
     .option("--seed <number>", "seed", wholeNumber)
     .option("--max-steps <count>", "optimizer steps", wholeNumber)
     .option("--engine <name>", "auto, cuda, webgpu, tensorflow, wasm or cpu")
+    .option("--precision <name>", "of convolutions' operands: float32, float16 or bfloat16 (on a GPU)")
     .option("--no-evaluate", "train only")
     .option("--json", "print one JSON value", false)
     .action(async (options) => {
@@ -123,10 +124,7 @@ export function trainCommand(streams: OutputStreams) {
         throw new OptionError("train: a resumed run keeps its configuration; --set and its like are for new runs");
       const source = { config: options.config, run: options.resume };
       const { config, manifest } = configFrom("train", source, { set: overrides });
-      const engine = await initBackend({
-        ...(config.engine === "auto" ? {} : { prefer: config.engine }),
-        quiet: options.json,
-      });
+      const engine = await startEngine(config, options.json);
       const result = await trainConfigured(config, {
         resume: options.resume !== undefined,
         output,

@@ -1,3 +1,4 @@
+import { ENGINES, PRECISIONS } from "@semiseg/runtime";
 import { z } from "zod";
 import { methodSchema } from "./method-schema.js";
 
@@ -211,14 +212,20 @@ export const runConfigSchema = z.strictObject({
   run: z.string().describe("Folder of the run"),
   seed: z.int().default(0).describe("Seed of weights, patches, dropout and noise"),
   dataset: datasetFacts.optional().describe("Recorded in a run's config.json, so that prediction needs no data set"),
-  engine: z.enum(["auto", "tensorflow", "cuda", "webgpu", "wasm", "cpu"]).default("auto"),
+  engine: z.enum(["auto", ...ENGINES]).default("auto"),
+  precision: z
+    .enum(PRECISIONS)
+    .default("float32")
+    .describe(
+      "Of convolutions' operands: float16 on the engines cuda and webgpu, bfloat16 on cuda; all else is float32",
+    ),
 });
 
 /** A checked configuration with its defaults filled in. */
-export type RunConfig = z.output<typeof runConfigSchema>;
+export interface RunConfig extends z.output<typeof runConfigSchema> {}
 
 /** What a network and its inputs must know of a data set. */
-export type DatasetFacts = z.output<typeof datasetFacts>;
+export interface DatasetFacts extends z.output<typeof datasetFacts> {}
 
 /** JSON Schema of the configuration file, for completion in editors. */
 export function runConfigJsonSchema(): Record<string, unknown> {

@@ -4,6 +4,7 @@ import { BackendError, checkChoice, SemisegError } from "@semiseg/errors";
 import { backend, getBackend, ready, setBackend, version_core } from "@tensorflow/tfjs-core";
 import type { Progress } from "../setup/progress.js";
 import { setupNative } from "../setup/setup-native.js";
+import { convolveIn } from "./cuda/convolutions.js";
 import type { CudaOptions } from "./cuda-environment.js";
 import { installedTfjsNode, loadInstalled, packageOf } from "./load-installed.js";
 import { loadedNative, loadNative, readyLayout } from "./load-native.js";
@@ -13,6 +14,12 @@ export const ENGINES = ["cuda", "webgpu", "tensorflow", "wasm", "cpu"] as const;
 
 /** Name of an engine. */
 export type EngineName = (typeof ENGINES)[number];
+
+/** How convolutions hold their operands: float32 with TF32 products on CUDA, or 16 bits. */
+export const PRECISIONS = ["float32", "float16", "bfloat16"] as const;
+
+/** Name of a precision. */
+export type Precision = (typeof PRECISIONS)[number];
 
 /** Options of {@link initBackend}. */
 export interface InitBackendOptions {
@@ -25,8 +32,11 @@ export interface InitBackendOptions {
   readonly onProgress?: Progress;
   /** For the engine `cuda`. */
   readonly cuda?: CudaOptions;
-  /** For the engine `webgpu`, where convolutions may hold their operands as float16: see its package. */
-  readonly webgpu?: { readonly precision?: "f32" | "f16" };
+  /**
+   * Mixed precision: convolutions multiply operands of 16 bits, everything else stays float32. `cuda` has both types,
+   * `webgpu` has float16; the engines of the CPU have neither and are not chosen then. Default "float32".
+   */
+  readonly precision?: Precision;
 }
 
 /** The engine that was chosen. */
@@ -39,11 +49,13 @@ export interface BackendInfo {
   /** The library behind it. */
   readonly engine: string;
   readonly version: string;
+  /** How convolutions hold their operands. */
+  readonly precision: Precision;
   /** Why the better engines were not chosen, in their order. */
   readonly why: readonly string[];
 }
 
-type Attempt = Omit<BackendInfo, "why">;
+type Attempt = Omit<BackendInfo, "why" | "precision">;
 
 async function use(backend: string): Promise<void> {
   if (!(await setBackend(backend))) throw new BackendError(`the tfjs backend ${backend} cannot be initialised`);
@@ -78,13 +90,15 @@ export const GPU_FILES = ["/dev/dri", "/dev/nvidia0", "/dev/dxg", "/dev/kfd"];
 async function webgpu(requireHardware: boolean, options: InitBackendOptions): Promise<Attempt> {
   if (requireHardware && globalThis.process?.platform === "linux" && !GPU_FILES.some((path) => existsSync(path)))
     throw new BackendError("no GPU was found");
+  if (options.precision === "bfloat16") throw new BackendError("WebGPU has no bfloat16: use precision float16");
+  const precision = options.precision === "float16" ? "f16" : "f32";
   let module: { initWebgpu(options: object): Promise<{ device: string }> };
   try {
     module = (await import("@semiseg/webgpu" as string)) as typeof module;
   } catch (cause) {
     throw new BackendError("the package @semiseg/webgpu is not installed", { cause });
   }
-  const { device } = await module.initWebgpu({ ...options.webgpu, requireHardware });
+  const { device } = await module.initWebgpu({ precision, requireHardware });
   return { name: "webgpu", backend: "webgpu", device, engine: "tfjs-backend-webgpu", version: version_core };
 }
 
@@ -119,12 +133,21 @@ async function cpu(): Promise<Attempt> {
   return { name: "cpu", backend: "cpu", device: "cpu", engine: "tfjs-backend-cpu", version: version_core };
 }
 
-const attempt = (name: EngineName, options: InitBackendOptions, forced: boolean): Promise<Attempt> => {
-  if (name === "cuda") return cuda(options);
+async function attempt(name: EngineName, options: InitBackendOptions, forced: boolean): Promise<Attempt> {
+  const { precision = "float32" } = options;
   if (name === "webgpu") return webgpu(!forced, options);
+  if (name === "cuda") {
+    const found = await cuda(options);
+    convolveIn(precision === "float32" ? null : precision);
+    return found;
+  }
+  if (precision !== "float32")
+    throw new BackendError(
+      `the engine ${name} computes in float32: precision ${precision} is for a GPU (cuda, webgpu), use float32 here`,
+    );
   if (name === "tensorflow") return tensorflow(options);
   return name === "wasm" ? wasm() : cpu();
-};
+}
 
 const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
 
@@ -133,14 +156,16 @@ const reason = (error: unknown): string => (error instanceof Error ? error.messa
  * GPU, TensorFlow on the CPU, WebAssembly, plain JavaScript. Prints one line on what it chose and why not the better
  * ones. Nothing is downloaded unless `setup` is true.
  *
- * @throws OptionError for an unknown engine; BackendError when the one asked for cannot be used.
+ * @throws OptionError for an unknown engine or precision; BackendError when the one asked for cannot be used.
  */
 export async function initBackend(options: InitBackendOptions = {}): Promise<BackendInfo> {
+  const { precision = "float32" } = options;
+  checkChoice("initBackend", "precision", precision, PRECISIONS);
   const prefer = options.prefer ?? process.env["SEMISEG_BACKEND"];
   if (prefer !== undefined && prefer !== "") {
     checkChoice("initBackend", "prefer", prefer, ENGINES);
     try {
-      return announce({ ...(await attempt(prefer, options, true)), why: [] }, options);
+      return announce({ ...(await attempt(prefer, options, true)), precision, why: [] }, options);
     } catch (error) {
       if (error instanceof SemisegError) throw error;
       throw new BackendError(`the engine ${prefer} cannot be used: ${reason(error)}`, { cause: error });
@@ -151,7 +176,7 @@ export async function initBackend(options: InitBackendOptions = {}): Promise<Bac
     // A GPU build that was never set up is no failure worth a line.
     if (name === "cuda" && !readyLayout("gpu") && !installedTfjsNode("gpu")) continue;
     try {
-      return announce({ ...(await attempt(name, options, false)), why }, options);
+      return announce({ ...(await attempt(name, options, false)), precision, why }, options);
     } catch (error) {
       why.push(`${name}: ${reason(error)}`);
     }
@@ -162,7 +187,8 @@ export async function initBackend(options: InitBackendOptions = {}): Promise<Bac
 function announce(info: BackendInfo, { quiet = false }: InitBackendOptions): BackendInfo {
   if (!quiet) {
     const rest = info.why.length ? `; not ${info.why.join("; not ")}` : "";
-    console.error(`engine: ${info.name} (${info.engine} ${info.version}, ${info.device})${rest}`);
+    const half = info.precision === "float32" ? "" : `, convolutions in ${info.precision}`;
+    console.error(`engine: ${info.name} (${info.engine} ${info.version}, ${info.device}${half})${rest}`);
   }
   return info;
 }
