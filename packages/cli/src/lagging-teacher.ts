@@ -9,6 +9,7 @@ export function laggingTeacher({ teacher }: Pick<Method, "teacher">, maxSteps: n
   const { decay } = teacher.config;
   const memory = Math.round(1 / (1 - decay));
   if (memory <= maxSteps / 5) return null;
-  const better = Math.max(0, 1 - 10 / maxSteps);
-  return `the teacher averages about ${memory} steps of this run's ${maxSteps} and will lag behind the student: train longer, or set method.teacher.decay to about ${better.toFixed(2)}`;
+  const lags = `the teacher averages about ${memory} steps of this run's ${maxSteps} and will lag behind the student: train longer`;
+  // A decay that fits a handful of steps makes the teacher a copy of the student.
+  return maxSteps < 50 ? lags : `${lags}, or set method.teacher.decay to about ${(1 - 10 / maxSteps).toFixed(2)}`;
 }

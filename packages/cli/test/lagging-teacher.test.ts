@@ -9,6 +9,7 @@ it("a teacher that averages more than a fifth of the run is pointed out, with a 
     /about 100 steps of this run's 150 .* method\.teacher\.decay to about 0\.93/,
   );
   expect(laggingTeacher(published, 500)).toBeNull();
+  expect(laggingTeacher(published, 5)).toMatch(/this run's 5 and will lag behind the student: train longer$/);
   const quick = ugMcl({ network: { baseFilters: 2 }, teacher: { decay: 0.9 } });
   expect(laggingTeacher(quick, 150)).toBeNull();
   const none = supervised({ network: { baseFilters: 2 } });
