@@ -1,6 +1,7 @@
 import { type WebGPUBackend, webgpu_util } from "@tensorflow/tfjs-backend-webgpu";
 import type { TensorInfo } from "@tensorflow/tfjs-core";
 import { runGemm } from "./gemm-program.js";
+import { gemmSettings } from "./gemm-settings.js";
 import { partOf, tileColumns } from "./gemm-tile.js";
 
 /** A 3-D convolution, channels last: kernel `[kd, kh, kw, inChannels, outChannels]`. */
@@ -43,9 +44,13 @@ const TAP = `fn tapOf(t : i32) -> vec3<i32> {
   return vec3<i32>(zy / uniforms.kernel.y, zy % uniforms.kernel.y, x);
 }`;
 
-/** Terms that share a kernel position, so that it is worked out once for all of them; terms of several otherwise. */
-const depthsOf = (channels: number): { depths: number[]; whole: boolean } => {
-  const depths = [16, 32, 8, 4].filter((n) => channels % n === 0);
+/**
+ * Terms that share a kernel position, so that it is worked out once for all of them; terms of several otherwise. Subgroup
+ * matrices take so many terms at a time.
+ */
+const depthsOf = (backend: WebGPUBackend, channels: number): { depths: number[]; whole: boolean } => {
+  const terms = gemmSettings(backend).matrix?.terms ?? 1;
+  const depths = [16, 32, 8, 4].filter((n) => channels % n === 0 && n % terms === 0);
   return depths.length > 0 ? { depths: depths.slice(0, 2), whole: true } : { depths: [16, 32], whole: false };
 };
 
@@ -75,7 +80,7 @@ function loadTerms(channels: string, whole: boolean) {
 /** `x` [N, D, H, W, Ci] convolved with `filter`: [N, D', H', W', Co]. */
 export function convolve(backend: WebGPUBackend, x: TensorInfo, filter: TensorInfo, c: Convolution): TensorInfo {
   const size = { rows: c.batch * product(c.output), columns: c.outChannels, terms: product(c.kernel) * c.inChannels };
-  const { depths, whole } = depthsOf(c.inChannels);
+  const { depths, whole } = depthsOf(backend, c.inChannels);
   return runGemm(
     backend,
     [x, filter],
@@ -117,7 +122,7 @@ export function convolveInputGradient(
   c: Convolution,
 ): TensorInfo {
   const outputSize = c.batch * product(c.input) * c.inChannels;
-  const { depths, whole } = depthsOf(c.outChannels);
+  const { depths, whole } = depthsOf(backend, c.outChannels);
   if (isTiling(c)) {
     // One plain product: a row per output voxel, a column per kernel position and input channel.
     const size = {
@@ -132,7 +137,6 @@ export function convolveInputGradient(
       size,
       {
         key: "tiles",
-        scaled: "A",
         depths,
         uniforms: UNIFORMS,
         functions: `struct Row { first : i32, } ${TAP}`,
@@ -162,7 +166,6 @@ export function convolveInputGradient(
     size,
     {
       key: `input_${whole}`,
-      scaled: "A",
       depths,
       uniforms: UNIFORMS,
       functions: `${ROW} ${TAP}
@@ -211,7 +214,6 @@ export function convolveFilterGradient(
     { ...whole, splits },
     {
       key: "filter",
-      scaled: "B",
       depths: [16, 32],
       uniforms: UNIFORMS,
       functions: `struct Row { channel : i32, z : i32, y : i32, x : i32, } ${TAP}`,

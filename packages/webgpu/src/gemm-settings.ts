@@ -1,6 +1,6 @@
 import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
 import type { TensorInfo } from "@tensorflow/tfjs-core";
-import type { GemmTile } from "./gemm-tile.js";
+import type { GemmTile, MatrixShape } from "./gemm-tile.js";
 
 /** A class of products that has no tile of its own yet. */
 export interface SeenGemm {
@@ -19,6 +19,8 @@ export type ConvolutionPrecision = "f32" | "f16";
 /** How one backend runs its products. */
 export interface GemmSettings {
   precision: ConvolutionPrecision;
+  /** The subgroup matrices that multiply float16 operands; null where threads multiply them one by one. */
+  matrix: MatrixShape | null;
   /** Names of the tiles that tuning has found, by class. */
   readonly tiles: Map<string, string>;
   /** Where classes without a tile are noted while tuning looks for them. */
@@ -33,7 +35,7 @@ const settings = new WeakMap<WebGPUBackend, GemmSettings>();
 export function gemmSettings(backend: WebGPUBackend): GemmSettings {
   const known = settings.get(backend);
   if (known) return known;
-  const fresh: GemmSettings = { precision: "f32", tiles: new Map(), seen: null, keep: null };
+  const fresh: GemmSettings = { precision: "f32", matrix: null, tiles: new Map(), seen: null, keep: null };
   settings.set(backend, fresh);
   return fresh;
 }

@@ -6,7 +6,7 @@ export interface GemmTile {
   readonly columns: number;
   /** Terms of the sum that are in workgroup memory at a time. */
   readonly depth: number;
-  /** Threads of the workgroup, a multiple of `rows` or a divisor of it: 64 or 256. */
+  /** Threads of the workgroup, a multiple of `rows` or a divisor of it: 64 or 256, 128 where a subgroup has so many. */
   readonly threads: number;
 }
 
@@ -16,6 +16,15 @@ export interface GemmSize {
   readonly columns: number;
   readonly terms: number;
   readonly splits?: number;
+}
+
+/** Sizes of the subgroup matrices that a device multiplies: `rows x terms` times `terms x columns`, each 8 or 16. */
+export interface MatrixShape {
+  readonly rows: number;
+  readonly columns: number;
+  readonly terms: number;
+  /** Threads of the largest subgroup; workgroups are multiples of it. */
+  readonly subgroup: number;
 }
 
 /** What a device lets a workgroup have; `device.limits` is one. */
@@ -42,6 +51,22 @@ export function threadGrid({ threads, columns }: GemmTile): readonly [number, nu
   return [threads / across, across];
 }
 
+/** How subgroups divide the tile where they multiply matrices: `[rows, columns]` of subgroups, each with a block or more. */
+export function unitGrid({ rows, columns, threads }: GemmTile, matrix: MatrixShape): readonly [number, number] {
+  const units = threads / matrix.subgroup;
+  const down = Math.min(units, rows / matrix.rows);
+  return [down, Math.min(units / down, columns / matrix.columns)];
+}
+
+/** Bytes of workgroup memory. */
+function storageOf(tile: GemmTile, matrix: MatrixShape | null): number {
+  const held = tile.depth * (tile.rows + tile.columns);
+  if (!matrix) return 4 * held;
+  const [down, across] = unitGrid(tile, matrix);
+  // Float16 operands, one block of results per subgroup, and the counter of subgroups.
+  return 2 * held + 4 * down * across * matrix.rows * matrix.columns + 4;
+}
+
 /** A tile's name in keys and in storage. */
 export const tileName = ({ rows, columns, depth, threads }: GemmTile): string =>
   `${rows}x${columns}x${depth}/${threads}`;
@@ -58,12 +83,19 @@ export function sizeClass({ rows, columns, terms }: GemmSize): GemmSize {
  *
  * @param size - see {@link sizeClass}.
  * @param depths - powers of two from 4 to 32, the default first.
+ * @param matrix - the subgroup matrices that the tile must be made up of, if they multiply it.
  */
-export function candidateTiles(size: GemmSize, depths: readonly number[], limits: TileLimits): GemmTile[] {
-  const width = tileColumns(size.columns);
+export function candidateTiles(
+  size: GemmSize,
+  depths: readonly number[],
+  limits: TileLimits,
+  matrix: MatrixShape | null = null,
+): GemmTile[] {
+  const width = Math.max(tileColumns(size.columns), matrix?.columns ?? 0);
+  const few = Math.max(64, matrix?.subgroup ?? 0);
   const shapes = [
-    [32, 64],
-    [64, 64],
+    [32, few],
+    [64, few],
     [64, 256],
     [128, 256],
   ] as const;
@@ -78,12 +110,13 @@ export function candidateTiles(size: GemmSize, depths: readonly number[], limits
         }),
       )
       .filter(
-        ({ rows, columns, threads }) =>
+        (tile) =>
           // Each thread loads at least one term of a row.
-          depth * rows >= threads &&
-          (rows === 32 || rows <= 2 * size.rows) &&
-          threads <= Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX) &&
-          4 * depth * (rows + columns) <= limits.maxComputeWorkgroupStorageSize,
+          depth * tile.rows >= tile.threads &&
+          (tile.rows === 32 || tile.rows <= 2 * size.rows) &&
+          (!matrix || (depth % matrix.terms === 0 && tile.threads % matrix.subgroup === 0)) &&
+          tile.threads <= Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX) &&
+          storageOf(tile, matrix) <= limits.maxComputeWorkgroupStorageSize,
       ),
   );
 }
