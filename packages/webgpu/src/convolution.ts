@@ -77,6 +77,9 @@ function loadTerms(channels: string, whole: boolean) {
          }`;
 }
 
+/** A voxel is then read by several outputs, and a gradient for several filter values. */
+const severalTaps = ({ kernel, strides }: Convolution): boolean => kernel.some((k, i) => k > strides[i]!);
+
 /** `x` [N, D, H, W, Ci] convolved with `filter`: [N, D', H', W', Co]. */
 export function convolve(backend: WebGPUBackend, x: TensorInfo, filter: TensorInfo, c: Convolution): TensorInfo {
   const size = { rows: c.batch * product(c.output), columns: c.outChannels, terms: product(c.kernel) * c.inChannels };
@@ -89,6 +92,7 @@ export function convolve(backend: WebGPUBackend, x: TensorInfo, filter: TensorIn
     {
       key: `conv_${whole}`,
       depths,
+      reread: severalTaps(c) ? "A" : "",
       uniforms: UNIFORMS,
       functions: `${ROW} ${TAP}
         fn placeOf(r : Row, t : vec3<i32>) -> i32 {
@@ -138,6 +142,7 @@ export function convolveInputGradient(
       {
         key: "tiles",
         depths,
+        reread: "",
         uniforms: UNIFORMS,
         functions: `struct Row { first : i32, } ${TAP}`,
         row: "fn rowOf(row : i32) -> Row { return Row(row * uniforms.terms); }",
@@ -167,6 +172,7 @@ export function convolveInputGradient(
     {
       key: `input_${whole}`,
       depths,
+      reread: severalTaps(c) ? "A" : "",
       uniforms: UNIFORMS,
       functions: `${ROW} ${TAP}
         fn placeOf(r : Row, t : vec3<i32>) -> i32 {
@@ -215,6 +221,7 @@ export function convolveFilterGradient(
     {
       key: "filter",
       depths: [16, 32],
+      reread: severalTaps(c) ? "AB" : "",
       uniforms: UNIFORMS,
       functions: `struct Row { channel : i32, z : i32, y : i32, x : i32, } ${TAP}`,
       row: `fn rowOf(row : i32) -> Row {

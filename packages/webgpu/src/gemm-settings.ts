@@ -19,6 +19,8 @@ export type ConvolutionPrecision = "f32" | "f16";
 /** How one backend runs its products. */
 export interface GemmSettings {
   precision: ConvolutionPrecision;
+  /** Operands of products in float16 are stored as float16 first, where they are read several times. */
+  pack: boolean;
   /** The subgroup matrices that multiply float16 operands; null where threads multiply them one by one. */
   matrix: MatrixShape | null;
   /** Names of the tiles that tuning has found, by class. */
@@ -35,7 +37,7 @@ const settings = new WeakMap<WebGPUBackend, GemmSettings>();
 export function gemmSettings(backend: WebGPUBackend): GemmSettings {
   const known = settings.get(backend);
   if (known) return known;
-  const fresh: GemmSettings = { precision: "f32", matrix: null, tiles: new Map(), seen: null, keep: null };
+  const fresh: GemmSettings = { precision: "f32", pack: true, matrix: null, tiles: new Map(), seen: null, keep: null };
   settings.set(backend, fresh);
   return fresh;
 }

@@ -2,6 +2,7 @@ import { gemmMatrixSource } from "./gemm-matrix-source.js";
 import type { GemmSettings } from "./gemm-settings.js";
 import { gemmThreadSource } from "./gemm-thread-source.js";
 import type { GemmTile } from "./gemm-tile.js";
+import { shiftOf } from "./pack-half.js";
 
 /** What a product multiplies, as WGSL. Tensors are flat: `getA(i)` and `getB(i)` read them. */
 export interface GemmParts {
@@ -24,33 +25,51 @@ export interface GemmParts {
   readonly store: string;
   /** Terms that may be in workgroup memory at a time, the default first; see {@link candidateTiles}. */
   readonly depths: readonly number[];
+  /** Operands whose every number is read several times: float16 is stored for them, where it is their precision. */
+  readonly reread: "" | "A" | "AB";
 }
 
 /**
- * float16 holds each operand times the power of two that brings its largest magnitude to 2^14: an exact multiplication, and
- * far from both ends of the type. Any operand may be a gradient: a transposed convolution's is convolved forwards.
+ * float16 holds each operand times a power of two. Any operand may be a gradient, of any magnitude: a transposed
+ * convolution's is convolved forwards.
  */
 const SCALES = `
-      let shift = clamp(141 - vec2<i32>(i32(getS(0)), i32(getT(0))), vec2<i32>(-126), vec2<i32>(126));
+      let shift = vec2<i32>(${shiftOf("getS(0)")}, ${shiftOf("getT(0)")});
       let scale = bitcast<vec2<f32>>(vec2<u32>(127 + shift) << vec2<u32>(23u));
       // Both powers in two even parts: none of them passes float32's range where the result does not.
       let back = shift.x + shift.y;
       let unscale = bitcast<vec2<f32>>(vec2<u32>(127 - vec2<i32>(back / 2, back - back / 2)) << vec2<u32>(23u));`;
 
+/** Operands that are stored as float16, by their letters. */
+export const packedOperands = (
+  { reread }: Pick<GemmParts, "reread">,
+  { precision, pack }: Pick<GemmSettings, "precision" | "pack">,
+): "" | "A" | "AB" => (precision === "f16" && pack ? reread : "");
+
 /** The WGSL of a product: tiles are read into workgroup memory, multiplied there, and the next ones read. */
 export function gemmSource(
   tile: GemmTile,
   parts: GemmParts,
-  { precision, matrix }: Pick<GemmSettings, "precision" | "matrix">,
+  settings: Pick<GemmSettings, "precision" | "matrix" | "pack">,
 ): string {
+  const { precision, matrix } = settings;
+  const packed = packedOperands(parts, settings);
   const { rows, columns, depth, threads } = tile;
   const count = (depth * rows) / threads;
   const loadsOfB = Math.ceil((depth * columns) / threads);
   const half = precision === "f16";
-  const put = (operand: "A" | "B", at: string, value: string): string =>
-    `tile${operand}[${at}] = ${half ? `f16(${value} * scale.${operand === "A" ? "x" : "y"})` : value};`;
+  const put = (operand: "A" | "B", at: string, value: string): string => {
+    const scale = packed.includes(operand) ? "" : ` * scale.${operand === "A" ? "x" : "y"}`;
+    return `tile${operand}[${at}] = ${half ? `f16(${value}${scale})` : value};`;
+  };
   const inner = matrix ? gemmMatrixSource(tile, matrix) : gemmThreadSource(tile, half);
+  // Words of packHalf, read as the numbers in them: not by the getter of tfjs, which makes floats of integers.
+  const unpacked = [...packed].map(
+    (operand) =>
+      `fn get${operand}(i : i32) -> f32 { return f32(bitcast<vec2<f16>>(Packed${operand}[i >> 1u])[i & 1]); }`,
+  );
   return `
+    ${unpacked.join("\n")}
     ${parts.functions ?? ""}
     ${parts.row}
     ${parts.loadB}

@@ -92,7 +92,7 @@ function enableExtensions(device: GPUDevice): void {
   const create = device.createShaderModule.bind(device);
   device.createShaderModule = (descriptor) => {
     const { code } = descriptor;
-    if (!code.includes("array<f16,")) return create(descriptor);
+    if (!/\bf16\b/.test(code)) return create(descriptor);
     const directives = code.includes("subgroup_matrix_left<") ? MATRIX_DIRECTIVES : "";
     return create({ ...descriptor, code: `enable f16; ${directives}\n${code}` });
   };

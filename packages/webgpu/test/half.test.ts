@@ -83,6 +83,21 @@ describe.skipIf(!half)("convolutions of float16 operands", () => {
     settings.tiles.clear();
   }, 300_000);
 
+  it("have the same bits where they are not stored as float16", async () => {
+    await tf.setBackend("webgpu");
+    const settings = gemmSettings(tf.backend() as unknown as WebGPUBackend);
+    const both = [];
+    for (const pack of [true, false]) {
+      settings.pack = pack;
+      settings.seen = new Map();
+      both.push(await on("webgpu", x, filter, run));
+      const stored = [...settings.seen.keys()].map((name) => /_packed(A|AB) /.exec(name)?.[1]);
+      expect(stored).toEqual(pack ? ["A", "A", "AB"] : [undefined, undefined, undefined]);
+    }
+    Object.assign(settings, { pack: true, seen: null });
+    expect(both[0]).toEqual(both[1]);
+  });
+
   it("hold inputs beyond the largest float16, and keep infinities and NaN", async () => {
     await tf.setBackend("webgpu");
     const product = async (value: number): Promise<number> => {
