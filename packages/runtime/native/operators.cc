@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "kernels.h"
+#include "operators.h"
 #include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
 
 namespace semiseg {
@@ -28,11 +28,6 @@ const Kernels& kernels() {
 
 namespace {
 
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-using tensorflow::TensorShape;
 using tensorflow::shape_inference::InferenceContext;
 
 Parallel threads_of(OpKernelContext* context) {
@@ -41,9 +36,6 @@ Parallel threads_of(OpKernelContext* context) {
     workers->ParallelFor(total, cost, body);
   };
 }
-
-const float* in(OpKernelContext* context, int i) { return context->input(i).flat<float>().data(); }
-float* data(Tensor* t) { return t->flat<float>().data(); }
 
 absl::Status unknown_shapes(InferenceContext* c) {
   for (int i = 0; i < c->num_outputs(); ++i) c->set_output(i, c->UnknownShape());
@@ -108,40 +100,13 @@ class ConvFilterGradient : public ConvBase {
   }
 };
 
-class NormBase : public OpKernel {
- public:
-  explicit NormBase(OpKernelConstruction* c) : OpKernel(c) {
-    OP_REQUIRES_OK(c, c->GetAttr("epsilon", &epsilon_));
-    OP_REQUIRES_OK(c, c->GetAttr("groups", &groups_));
-    OP_REQUIRES_OK(c, c->GetAttr("relu", &relu_));
-  }
-
- protected:
-  struct Sizes {
-    int64_t n, rows, channels, groups;
-  };
-  // Below 0 groups: every row of the last axis by itself.
-  Sizes sizes(const Tensor& x) const {
-    const int64_t channels = x.dim_size(x.dims() - 1), all = x.NumElements() / std::max<int64_t>(1, channels);
-    if (groups_ < 0) return {all, 1, channels, 1};
-    return {x.dim_size(0), all / std::max<int64_t>(1, x.dim_size(0)), channels, groups_};
-  }
-  float epsilon_;
-  int64_t groups_;
-  bool relu_;
-};
-
 class NormForward : public NormBase {
  public:
   using NormBase::NormBase;
   void Compute(OpKernelContext* c) override {
-    const Tensor& x = c->input(0);
-    const Sizes s = sizes(x);
-    const TensorShape statistics = groups_ == 0 ? TensorShape({s.channels}) : groups_ < 0 ? TensorShape({s.n}) : TensorShape({s.n, groups_});
+    const Sizes s = sizes(c->input(0));
     Tensor *y, *mean, *inverse;
-    OP_REQUIRES_OK(c, c->allocate_output(0, x.shape(), &y));
-    OP_REQUIRES_OK(c, c->allocate_output(1, statistics, &mean));
-    OP_REQUIRES_OK(c, c->allocate_output(2, statistics, &inverse));
+    OP_REQUIRES_OK(c, allocate_forward(c, s, &y, &mean, &inverse));
     kernels().norm_forward(in(c, 0), in(c, 1), in(c, 2), s.n, s.rows, s.channels, s.groups, epsilon_, relu_, data(y),
                            data(mean), data(inverse), threads_of(c));
   }
@@ -152,12 +117,9 @@ class NormGradient : public NormBase {
  public:
   using NormBase::NormBase;
   void Compute(OpKernelContext* c) override {
-    const Tensor& x = c->input(1);
-    const Sizes s = sizes(x);
+    const Sizes s = sizes(c->input(1));
     Tensor *dx, *dgamma, *dbeta;
-    OP_REQUIRES_OK(c, c->allocate_output(0, x.shape(), &dx));
-    OP_REQUIRES_OK(c, c->allocate_output(1, TensorShape({s.channels}), &dgamma));
-    OP_REQUIRES_OK(c, c->allocate_output(2, TensorShape({s.channels}), &dbeta));
+    OP_REQUIRES_OK(c, allocate_gradient(c, s, &dx, &dgamma, &dbeta));
     kernels().norm_gradient(in(c, 0), in(c, 1), in(c, 2), in(c, 3), in(c, 4), in(c, 5), s.n, s.rows, s.channels, s.groups,
                             relu_, data(dx), data(dgamma), data(dbeta), threads_of(c));
   }
@@ -303,20 +265,6 @@ class Sum : public OpKernel {
   std::vector<int64_t> shape_;
 };
 
-// The numbers of an update are its last input, not attributes: TensorFlow keeps an operator for every set of attributes it
-// has seen, so a learning rate that changes with the step would fill the memory.
-const float* last_input(OpKernelContext* c) { return in(c, c->num_inputs() - 1); }
-
-// Inputs in `roles` groups of `count` arrays, where arrays of the same place have the same size, then `numbers` numbers.
-absl::Status check_groups(OpKernelContext* c, int64_t count, int64_t roles, int64_t numbers) {
-  if (c->num_inputs() != roles * count + 1 || c->input(roles * count).NumElements() != numbers)
-    return absl::InvalidArgumentError("an update has a wrong number of inputs");
-  for (int64_t i = 0; i < roles * count; ++i)
-    if (c->input(i).shape() != c->input(i % count).shape())
-      return absl::InvalidArgumentError("an update got arrays of different shapes");
-  return absl::OkStatus();
-}
-
 // All variables of an optimizer in one call: inputs in groups of `count` (variables, gradients, moments...).
 class Sgd : public OpKernel {
  public:
@@ -415,7 +363,6 @@ class CorrelationRows : public OpKernel {
 };
 
 constexpr int64_t kSumParts = 16;
-constexpr int64_t kMostClasses = 64;
 
 class SegmentationSums : public OpKernel {
  public:

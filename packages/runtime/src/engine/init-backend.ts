@@ -7,7 +7,7 @@ import { setupNative } from "../setup/setup-native.js";
 import { convolveIn } from "./cuda/convolutions.js";
 import type { CudaOptions } from "./cuda-environment.js";
 import { installedTfjsNode, loadInstalled, packageOf } from "./load-installed.js";
-import { loadedNative, loadNative, readyLayout } from "./load-native.js";
+import { type LoadedNative, loadedNative, loadNative, readyLayout } from "./load-native.js";
 
 /** Engines in the order of preference: `cuda` and `tensorflow` are native TensorFlow on a GPU and on the CPU. */
 export const ENGINES = ["cuda", "webgpu", "tensorflow", "wasm", "cpu"] as const;
@@ -75,13 +75,16 @@ async function installed(variant: "cpu" | "gpu"): Promise<Attempt | null> {
   return { name: "cuda", device: "cuda", ...common };
 }
 
+const engineOf = ({ operators }: LoadedNative): string =>
+  operators ? "TensorFlow with SemiSeg operators" : "TensorFlow";
+
 async function cuda(options: InitBackendOptions): Promise<Attempt> {
   const own = readyLayout("gpu") ? null : await installed("gpu");
   if (own) return own;
   const native = loadNative("gpu", options.cuda);
   if (!native.gpu) throw new BackendError("no CUDA device was found: check the driver with nvidia-smi");
   await use("tensorflow");
-  return { name: "cuda", backend: "tensorflow", device: "cuda", engine: "TensorFlow", version: native.version };
+  return { name: "cuda", backend: "tensorflow", device: "cuda", engine: engineOf(native), version: native.version };
 }
 
 /** Device files of GPUs on Linux; without any of them Vulkan has only software drivers, and Dawn is loud about it. */
@@ -115,8 +118,13 @@ async function tensorflow(options: InitBackendOptions): Promise<Attempt> {
   if (native.gpu)
     throw new BackendError("the CUDA build is loaded on a GPU: use the engine cuda, or tensorflow in another process");
   await use("tensorflow");
-  const engine = native.operators ? "TensorFlow with SemiSeg operators" : "TensorFlow";
-  return { name: "tensorflow", backend: "tensorflow", device: "cpu", engine, version: native.version };
+  return {
+    name: "tensorflow",
+    backend: "tensorflow",
+    device: "cpu",
+    engine: engineOf(native),
+    version: native.version,
+  };
 }
 
 async function wasm(): Promise<Attempt> {

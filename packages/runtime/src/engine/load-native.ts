@@ -6,6 +6,8 @@ import { findBackendFactory, type KernelBackend, registerBackend } from "@tensor
 import { BINDING, OPERATORS, QUIET } from "../setup/build-binding.js";
 import { type NativeLayout, type NativeVariant, nativeLayout } from "../setup/native-layout.js";
 import { nativeSources } from "../setup/native-sources.js";
+import { type OperatorsAddon, registerCudaOperators } from "./cuda/operators.js";
+import type { OperatorBinding } from "./cuda/self-check.js";
 import { type CudaOptions, cudaEnvironment } from "./cuda-environment.js";
 import { packageOf, restoreUtil } from "./load-installed.js";
 import { registerNativeKernels } from "./native/register-native-kernels.js";
@@ -13,7 +15,7 @@ import { registerNativeKernels } from "./native/register-native-kernels.js";
 /** The native engine after it was loaded into this process. */
 export interface LoadedNative {
   readonly variant: NativeVariant;
-  /** Kernels of our own are in use. */
+  /** Kernels of our own are in use; on a CUDA device those that passed their self-check. */
   readonly operators: boolean;
   /** A CUDA device is in use. */
   readonly gpu: boolean;
@@ -21,7 +23,7 @@ export interface LoadedNative {
 }
 
 type Resolve = (request: string, parent: { filename?: string } | undefined, ...rest: unknown[]) => string;
-type Binding = { TF_Version: string; isUsingGpuDevice(): boolean };
+type Binding = OperatorBinding & { TF_Version: string; isUsingGpuDevice(): boolean };
 
 /** The layout of a readied engine, or null when the cache holds none. */
 export function readyLayout(variant: NativeVariant): NativeLayout | null {
@@ -80,8 +82,8 @@ export const loadedNative = (): LoadedNative | null => loaded;
 /**
  * Loads a readied engine and registers it as the tfjs backend `tensorflow`; once per process.
  *
- * On a CUDA device TensorFlow's own kernels are used: our operators are written for the CPU, and an operator that has
- * no GPU kernel would copy its tensors to and fro.
+ * On a CUDA device only those of our operators are used that are written for it: another would copy its tensors to and
+ * fro.
  *
  * @throws BackendError when the cache holds none, it does not load, or the process holds the other variant.
  */
@@ -117,10 +119,11 @@ export function loadNative(variant: NativeVariant, options: CudaOptions = {}): L
     NodeJSKernelBackend: new (binding: Binding, name: string) => KernelBackend;
   };
   const gpu = binding.isUsingGpuDevice();
-  const operators = !gpu && existsSync(join(layout.build, OPERATORS)) && process.env["SEMISEG_NATIVE_OPS"] !== "off";
+  let operators = existsSync(join(layout.build, OPERATORS)) && process.env["SEMISEG_NATIVE_OPS"] !== "off";
   if (operators) {
-    own(join(layout.build, OPERATORS));
-    registerNativeKernels();
+    const addon = own(join(layout.build, OPERATORS)) as OperatorsAddon;
+    if (gpu) operators = registerCudaOperators(layout, addon, binding);
+    else registerNativeKernels();
   }
   if (!findBackendFactory("tensorflow"))
     registerBackend("tensorflow", () => new NodeJSKernelBackend(binding, packageOf(variant)), 3);

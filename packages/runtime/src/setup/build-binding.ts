@@ -14,6 +14,9 @@ export const BINDING = "tfjs_binding.node";
 export const OPERATORS = "semiseg_ops.node";
 export const QUIET = "quiet.node";
 
+/** Operators on a CUDA device: only the GPU build of TensorFlow has such devices. */
+const CUDA_SOURCE = "operators_cuda.cc";
+
 /** Instruction sets that get a copy of the kernels, chosen at run time. */
 const TARGETS: Readonly<Record<string, readonly string[]>> = {
   avx512: ["-march=x86-64-v4", "-mprefer-vector-width=512", "-DSEMISEG_TARGET=avx512"],
@@ -86,7 +89,9 @@ export async function buildBinding(layout: NativeLayout, progress: Progress): Pr
     });
   try {
     const { folder, files, digest: _ } = nativeSources();
-    const operatorSources = files.filter((name) => name.endsWith(".cc"));
+    const operatorSources = files.filter(
+      (name) => name.endsWith(".cc") && (layout.variant === "gpu" || name !== CUDA_SOURCE),
+    );
     const kernels = operatorSources.filter((name) => name.startsWith("kernels_"));
     const plain = operatorSources.filter((name) => !name.startsWith("kernels_"));
     let failure: string | null = null;
@@ -135,6 +140,7 @@ export async function buildBinding(layout: NativeLayout, progress: Progress): Pr
       const linked = await link(OPERATORS, [...objects].sort(), [
         "-l:libtensorflow_cc.so.2",
         "-l:libtensorflow_framework.so.2",
+        "-ldl",
       ]);
       if (linked.status !== 0) failure = explainFailure("linking the operators", linked.stderr).message;
     }

@@ -7,8 +7,8 @@ import {
 import type { TensorInfo } from "@tensorflow/tfjs-core";
 import { register, run } from "./operator.js";
 
-/** Losses and their gradients in one pass over the voxels. */
-export function registerLossSums(): void {
+/** Losses of rows and of soft targets, with their gradients. */
+export function registerSoftLosses(): void {
   register(FUSED_CORRELATION_ROWS, ({ inputs, backend }) => {
     const { zV, zA } = inputs as Record<string, TensorInfo>;
     return run(backend, "SemisegCorrelationRows", [zV!, zA!], 3);
@@ -21,6 +21,10 @@ export function registerLossSums(): void {
       bools: { background: attrs["background"] },
     });
   });
+}
+
+/** Sums of segmentation losses in one pass over the voxels, and their gradient. */
+export function registerSegmentationSums(): void {
   register(FUSED_SEGMENTATION_SUMS, ({ inputs, backend }) => {
     const { logits, labels } = inputs as Record<string, TensorInfo>;
     return run(backend, "SemisegSegmentationSums", [logits!, labels!], 5);

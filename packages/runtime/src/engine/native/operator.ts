@@ -3,9 +3,11 @@ import { type KernelFunc, type NamedTensorInfoMap, registerKernel, type TensorIn
 
 /** An attribute as the binding takes it. */
 export type Attribute = { readonly name: string; readonly type: number; readonly value: unknown };
+/** The binding's codes of attribute types. */
+export type AttributeTypes = Readonly<Record<"TF_ATTR_INT" | "TF_ATTR_FLOAT" | "TF_ATTR_BOOL", number>>;
 /** What we use of tfjs-node's backend. */
 export type NativeBackend = {
-  readonly binding: Record<"TF_ATTR_INT" | "TF_ATTR_FLOAT" | "TF_ATTR_BOOL", number>;
+  readonly binding: AttributeTypes;
   executeMultipleOutputs(op: string, attrs: Attribute[], inputs: TensorInfo[], outputs: number): TensorInfo[];
 };
 /** Attributes by name. */
@@ -16,21 +18,31 @@ export type Arguments = { readonly inputs: NamedTensorInfoMap; readonly attrs: A
 /** Name of the tfjs backend. */
 export const BACKEND = "tensorflow";
 
-/** Runs one of our operators; numbers without a fraction must say whether they are int or float attributes. */
-export function run(
-  backend: NativeBackend,
-  op: string,
-  inputs: readonly TensorInfo[],
-  outputs: number,
-  { ints = {}, floats = {}, bools = {} }: { ints?: Attrs; floats?: Attrs; bools?: Attrs } = {},
-): TensorInfo[] {
-  const { TF_ATTR_INT, TF_ATTR_FLOAT, TF_ATTR_BOOL } = backend.binding;
+/** Attributes by type: numbers without a fraction must say whether they are int or float attributes. */
+export type TypedAttrs = { readonly ints?: Attrs; readonly floats?: Attrs; readonly bools?: Attrs };
+
+/** Attributes in the binding's form. */
+export function attributesOf(
+  { TF_ATTR_INT, TF_ATTR_FLOAT, TF_ATTR_BOOL }: AttributeTypes,
+  { ints, floats, bools }: TypedAttrs,
+): Attribute[] {
   // Loops: this runs thousands of times in a step.
   const attributes: Attribute[] = [];
   for (const name in ints) attributes.push({ name, type: TF_ATTR_INT, value: ints[name] });
   for (const name in floats) attributes.push({ name, type: TF_ATTR_FLOAT, value: floats[name] });
   for (const name in bools) attributes.push({ name, type: TF_ATTR_BOOL, value: bools[name] });
-  return backend.executeMultipleOutputs(op, attributes, [...inputs], outputs);
+  return attributes;
+}
+
+/** Runs one of our operators. */
+export function run(
+  backend: NativeBackend,
+  op: string,
+  inputs: readonly TensorInfo[],
+  outputs: number,
+  attrs: TypedAttrs = {},
+): TensorInfo[] {
+  return backend.executeMultipleOutputs(op, attributesOf(backend.binding, attrs), [...inputs], outputs);
 }
 
 /** Puts a kernel of our own behind its name. */

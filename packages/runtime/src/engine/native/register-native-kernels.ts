@@ -1,13 +1,13 @@
-import { registerActivations } from "./activations.js";
+import { registerGelu, registerReluGradient } from "./activations.js";
 import { replaceConvolutions } from "./convolutions.js";
 import { replaceElementwise } from "./elementwise.js";
-import { registerLossSums } from "./loss-sums.js";
-import { registerNorms } from "./norms.js";
+import { registerSegmentationSums, registerSoftLosses } from "./loss-sums.js";
+import { registerGroupNorms, registerLayerNorm } from "./norms.js";
 import { replacePooling } from "./pooling.js";
 import { replaceProducts } from "./products.js";
 import { registerResizing } from "./resizing.js";
 import { replaceSumGradients } from "./sum-gradients.js";
-import { registerUpdates } from "./updates.js";
+import { registerAdamW, registerEma, registerSgd } from "./updates.js";
 
 let registered = false;
 
@@ -20,9 +20,14 @@ export function registerNativeKernels(): void {
   replaceProducts();
   replacePooling();
   replaceSumGradients();
-  registerNorms();
-  registerActivations();
-  registerUpdates();
-  registerLossSums();
+  registerGroupNorms();
+  registerLayerNorm();
+  registerGelu();
+  registerReluGradient();
+  registerSgd();
+  registerAdamW();
+  registerEma();
+  registerSegmentationSums();
+  registerSoftLosses();
   registerResizing();
 }

@@ -27,8 +27,8 @@ function update(
   return out;
 }
 
-/** Updates of all variables of an optimizer, or of a teacher, in one call. */
-export function registerUpdates(): void {
+/** An SGD step of all variables in one call. */
+export function registerSgd(): void {
   register(FUSED_SGD, (args) => {
     const { learningRate, momentum, weightDecay } = args.attrs as Record<string, number>;
     const roles = ["variable", "gradient", "velocity"];
@@ -36,11 +36,19 @@ export function registerUpdates(): void {
       nesterov: args.attrs["nesterov"],
     });
   });
+}
+
+/** An AdamW step of all variables in one call. */
+export function registerAdamW(): void {
   register(FUSED_ADAMW, (args) => {
     const { learningRate, beta1, beta2, epsilon, weightDecay, step } = args.attrs as Record<string, number>;
     const corrections = [1 - beta1! ** step!, 1 - beta2! ** step!];
     const numbers = [learningRate!, beta1!, beta2!, epsilon!, weightDecay!, ...corrections];
     return update(args, "SemisegAdamW", ["variable", "gradient", "first", "second"], 3, numbers);
   });
+}
+
+/** The moving average of all variables of a teacher in one call. */
+export function registerEma(): void {
   register(FUSED_EMA, (args) => update(args, "SemisegEma", ["target", "source"], 1, [args.attrs["decay"] as number]));
 }
