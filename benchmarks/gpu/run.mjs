@@ -11,7 +11,7 @@ const { values } = parseArgs({
     batch: { type: "string", default: "4" },
     size: { type: "string", default: "112,112,80" },
     filters: { type: "string", default: "16" },
-    engines: { type: "string", default: "cuda,cuda-bf16,cuda-f16,webgpu,webgpu-f16,torch,torch-amp" },
+    engines: { type: "string", default: "cuda,cuda-stock,cuda-bf16,cuda-f16,webgpu,webgpu-f16,torch,torch-amp" },
     rounds: { type: "string", default: "15" },
     warmup: { type: "string", default: "3" },
     "tune-seconds": { type: "string", default: "120" },
@@ -22,7 +22,7 @@ const { values } = parseArgs({
 });
 if (values.help) {
   console.log(`bench:gpu [--batch 4] [--size 112,112,80] [--filters 16] [--rounds 15] [--warmup 3]
-          [--engines cuda,cuda-bf16,cuda-f16,webgpu,webgpu-f16,torch,torch-amp] [--tune-seconds 120] [--minutes 8] [--out FILE]
+          [--engines cuda,cuda-stock,cuda-bf16,cuda-f16,webgpu,webgpu-f16,torch,torch-amp] [--tune-seconds 120] [--minutes 8] [--out FILE]
 Ends after --minutes with the rounds done by then. Engines that cannot start are listed with the reason. PyTorch runs in
 $SEMISEG_PYTHON (default python3). WebGPU takes a software adapter where there is no other, and says so. Before they are measured its
 convolutions are tuned, for --tune-seconds at most each; webgpu-f16 needs an adapter with shader-f16.`);
@@ -36,11 +36,12 @@ const shape = {
 };
 const ends = Date.now() + 60_000 * Number(values.minutes);
 const here = (file) => fileURLToPath(new URL(file, import.meta.url));
-const semiseg = (engine, precision) =>
-  lineWorker(process.execPath, [
-    here("../train-step/semiseg-worker.mjs"),
-    JSON.stringify({ ...shape, engine, precision }),
-  ]);
+const semiseg = (engine, precision, env) =>
+  lineWorker(
+    process.execPath,
+    [here("../train-step/semiseg-worker.mjs"), JSON.stringify({ ...shape, engine, precision })],
+    env,
+  );
 const torch = (amp) =>
   lineWorker(python, [
     here("../train-step/torch_worker.py"),
@@ -48,6 +49,8 @@ const torch = (amp) =>
   ]);
 const START = {
   cuda: () => semiseg("cuda", "float32"),
+  // What our own CUDA kernels bring.
+  "cuda-stock": () => semiseg("cuda", "float32", { SEMISEG_NATIVE_OPS: "off" }),
   "cuda-bf16": () => semiseg("cuda", "bfloat16"),
   "cuda-f16": () => semiseg("cuda", "float16"),
   webgpu: () => semiseg("webgpu", "float32"),

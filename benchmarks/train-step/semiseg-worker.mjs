@@ -88,7 +88,9 @@ async function profile() {
 }
 
 const parameters = student.variables.filter((v) => v.trainable).reduce((n, v) => n + v.size, 0);
-console.log(JSON.stringify({ ready: true, version: backend.version, engine: backend.name, parameters }));
+console.log(
+  JSON.stringify({ ready: true, version: backend.version, engine: backend.name, library: backend.engine, parameters }),
+);
 for await (const line of createInterface({ input: process.stdin })) {
   const [command, count] = line.split(" ");
   if (command === "profile") {
