@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import Module, { createRequire } from "node:module";
 import { join } from "node:path";
 import { BackendError } from "@semiseg/errors";
@@ -55,20 +55,22 @@ function quietly<T>(layout: NativeLayout, load: () => T): T {
  */
 function requireTfjsNode(layout: NativeLayout, files: readonly string[]): unknown[] {
   const own = createRequire(import.meta.url);
+  // As Node names loaded files: home folders and caches are links on many machines.
+  const folder = realpathSync(layout.tfjsNode);
   const target = Module as unknown as { _resolveFilename: Resolve };
   const original = target._resolveFilename;
   target._resolveFilename = (request, parent, ...rest) => {
-    const inside = parent?.filename?.startsWith(layout.tfjsNode) === true;
+    const inside = parent?.filename?.startsWith(folder) === true;
     if (inside && request.startsWith("@tensorflow/")) return own.resolve(request);
     return original.call(target, request, parent, ...rest);
   };
   const modules = (Module as unknown as { _cache: Record<string, unknown> })._cache;
-  const protocol = join(layout.tfjsNode, "dist", "proto", "api_pb.js");
+  const protocol = join(folder, "dist", "proto", "api_pb.js");
   const stub = new Module(protocol);
   stub.loaded = true;
   modules[protocol] = stub;
   try {
-    return files.map((file) => own(join(layout.tfjsNode, file)));
+    return files.map((file) => own(join(folder, file)));
   } finally {
     target._resolveFilename = original;
   }
