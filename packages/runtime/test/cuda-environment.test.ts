@@ -26,6 +26,7 @@ describe("cudaEnvironment", () => {
       TF_FORCE_GPU_ALLOW_GROWTH: "false",
     });
     expect(cudaEnvironment("gpu", { tf32: true }, {})["NVIDIA_TF32_OVERRIDE"]).toBe("1");
+    expect(cudaEnvironment("gpu", { deterministic: true }, {})["TF_CUDNN_DETERMINISTIC"]).toBe("1");
   });
 
   it("changes nothing for the CPU build", () => {

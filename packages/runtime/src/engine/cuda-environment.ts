@@ -9,6 +9,11 @@ export interface CudaOptions {
   readonly memoryGrowth?: boolean;
   /** Convolutions and matrix products with 10-bit mantissas on tensor cores (Ampere and newer). Default true. */
   readonly tf32?: boolean;
+  /**
+   * Only such convolution algorithms of cuDNN that add up in a fixed order, so that a run can be repeated to the digit.
+   * They may be slower. Default false.
+   */
+  readonly deterministic?: boolean;
 }
 
 /**
@@ -21,7 +26,7 @@ export function cudaEnvironment(
   options: CudaOptions,
   environment: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
-  const { device, memoryGrowth, tf32 } = options;
+  const { device, memoryGrowth, tf32, deterministic } = options;
   if (device !== undefined) checkNumber("initBackend", "cuda.device", device, { integer: true, min: -1 });
   if (variant === "cpu") return {};
   const growth = memoryGrowth ?? (environment["TF_FORCE_GPU_ALLOW_GROWTH"] ?? "true") === "true";
@@ -30,6 +35,7 @@ export function cudaEnvironment(
     CUDA_DEVICE_ORDER: environment["CUDA_DEVICE_ORDER"] ?? "PCI_BUS_ID",
     TF_FORCE_GPU_ALLOW_GROWTH: String(growth),
     ...(device === undefined ? {} : { CUDA_VISIBLE_DEVICES: String(device) }),
+    ...(deterministic === undefined ? {} : { TF_CUDNN_DETERMINISTIC: deterministic ? "1" : "0" }),
     ...(tf32 === undefined ? {} : { NVIDIA_TF32_OVERRIDE: tf32 ? "1" : "0" }),
   };
 }
