@@ -1,6 +1,6 @@
 /**
  * A user of one package: packs it with the packages it depends on, installs the tarballs in an empty project, and runs
- * the first example of its README, on this Node and on others from npm.
+ * the first example of its README, on this Node and on others from npm. What else the README says to install is installed.
  *
  *   npm run try-packages -- metrics backbones --node 20,22,24
  */
@@ -36,6 +36,12 @@ const npm = (args, cwd) =>
   execFileSync("npm", [...args, "--loglevel=error", "--no-audit", "--no-fund"], { cwd, encoding: "utf8" });
 const example = (readme) => /```(?:js|ts)\n(.*?)```/s.exec(readme)?.[1];
 
+/** Packages of others in the README's `npm install` lines. */
+const alsoInstalled = (readme) =>
+  [...readme.matchAll(/npm install ([^#\n]+)/g)]
+    .flatMap(([, words]) => words.trim().split(/\s+/))
+    .filter((word) => /^[@a-z]/.test(word) && !published.has(word));
+
 const scratch = mkdtempSync(join(tmpdir(), "semiseg-try-"));
 let failed = 0;
 try {
@@ -56,7 +62,8 @@ try {
     }
   }
   for (const { folder, path, manifest } of chosen) {
-    const code = example(readFileSync(join(path, "README.md"), "utf8"));
+    const readme = readFileSync(join(path, "README.md"), "utf8");
+    const code = example(readme);
     if (!code) {
       console.log(`${manifest.name}: no example in js or ts, skipped`);
       continue;
@@ -73,7 +80,8 @@ try {
       return `./${name.replace("@", "").replace("/", "-")}-${version}.tgz`;
     });
     const tfjs = code.includes("@tensorflow/tfjs") || JSON.stringify(manifest.peerDependencies ?? {}).includes("tfjs");
-    npm(["install", ...tarballs, ...(tfjs ? ["@tensorflow/tfjs@4.22.0"] : [])], project);
+    const others = new Set([...alsoInstalled(readme), ...(tfjs ? ["@tensorflow/tfjs"] : [])]);
+    npm(["install", ...tarballs, ...others], project);
     // Examples are TypeScript: types go, imports stay as they are.
     const { code: script } = transformSync(code, {
       loader: "ts",
