@@ -5,3 +5,4 @@ export * from "./has-kernel.js";
 export * from "./reads-at-once.js";
 export * from "./replace-gradient.js";
 export * from "./replace-kernel.js";
+export * from "./replace-sum-gradients.js";

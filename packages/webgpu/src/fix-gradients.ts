@@ -1,4 +1,4 @@
-import { replaceGradient } from "@semiseg/kernels";
+import { replaceGradient, replaceSumGradients } from "@semiseg/kernels";
 import {
   cast,
   conv3d,
@@ -64,6 +64,7 @@ let fixed = false;
 export function fixGradients(): void {
   if (fixed) return;
   fixed = true;
+  replaceSumGradients("webgpu");
   replaceGradient({
     // conv3dTranspose: y = Conv3DBackpropInputV2(dy = x, filter)
     kernelName: "Conv3DBackpropInputV2",

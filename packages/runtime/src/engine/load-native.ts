@@ -2,6 +2,7 @@ import { existsSync, realpathSync } from "node:fs";
 import Module, { createRequire } from "node:module";
 import { join } from "node:path";
 import { BackendError } from "@semiseg/errors";
+import { replaceSumGradients } from "@semiseg/kernels";
 import { findBackendFactory, type KernelBackend, registerBackend } from "@tensorflow/tfjs-core";
 import { BINDING, OPERATORS, QUIET } from "../setup/build-binding.js";
 import { type NativeLayout, type NativeVariant, nativeLayout } from "../setup/native-layout.js";
@@ -10,6 +11,7 @@ import { type OperatorsAddon, registerCudaOperators } from "./cuda/operators.js"
 import type { OperatorBinding } from "./cuda/self-check.js";
 import { type CudaOptions, cudaEnvironment } from "./cuda-environment.js";
 import { packageOf, restoreUtil } from "./load-installed.js";
+import { BACKEND } from "./native/operator.js";
 import { registerNativeKernels } from "./native/register-native-kernels.js";
 
 /** The native engine after it was loaded into this process. */
@@ -127,8 +129,9 @@ export function loadNative(variant: NativeVariant, options: CudaOptions = {}): L
     if (gpu) operators = registerCudaOperators(layout, addon, binding);
     else registerNativeKernels();
   }
-  if (!findBackendFactory("tensorflow"))
-    registerBackend("tensorflow", () => new NodeJSKernelBackend(binding, packageOf(variant)), 3);
+  replaceSumGradients(BACKEND);
+  if (!findBackendFactory(BACKEND))
+    registerBackend(BACKEND, () => new NodeJSKernelBackend(binding, packageOf(variant)), 3);
   loaded = { variant, operators, gpu, version: binding.TF_Version };
   return loaded;
 }

@@ -6,7 +6,6 @@ import { registerGroupNorms, registerLayerNorm } from "./norms.js";
 import { replacePooling } from "./pooling.js";
 import { replaceProducts } from "./products.js";
 import { registerResizing } from "./resizing.js";
-import { replaceSumGradients } from "./sum-gradients.js";
 import { registerAdamW, registerEma, registerSgd } from "./updates.js";
 
 let registered = false;
@@ -19,7 +18,6 @@ export function registerNativeKernels(): void {
   replaceElementwise();
   replaceProducts();
   replacePooling();
-  replaceSumGradients();
   registerGroupNorms();
   registerLayerNorm();
   registerGelu();

@@ -1,16 +1,18 @@
-import { replaceGradient } from "@semiseg/kernels";
 import { broadcastTo, getBackend, getGradient, mul, reshape, type Tensor, util } from "@tensorflow/tfjs-core";
-import { BACKEND } from "./operator.js";
+import { replaceGradient } from "./replace-gradient.js";
 
-/** tfjs's gradients of sums and means multiply by a tensor of ones, which it fills in JavaScript each time. */
-export function replaceSumGradients(): void {
+/**
+ * Gradients of sums and means for an engine, by broadcasting: tfjs's own multiply by a tensor of ones, which it fills in
+ * JavaScript, and sends to a GPU, each time. Does nothing while tfjs's gradients are not registered.
+ */
+export function replaceSumGradients(backendName: string): void {
   for (const kernelName of ["Sum", "Mean"]) {
     const stock = getGradient(kernelName);
     if (!stock) continue;
     replaceGradient({
       ...stock,
       gradFunc: (dy, saved, attrs) => {
-        if (getBackend() !== BACKEND) return stock.gradFunc(dy, saved, attrs);
+        if (getBackend() !== backendName) return stock.gradFunc(dy, saved, attrs);
         const { shape, size } = saved[0]!;
         const axes = util.parseAxisParam(attrs["axis"] as number[], shape);
         const kept = shape.map((n, i) => (axes.includes(i) ? 1 : n));
