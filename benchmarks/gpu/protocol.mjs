@@ -2,12 +2,13 @@
 // Trains by a configuration, the left-atrium protocol with 8 labelled scans by default, for as many steps as fit into some
 // minutes, and writes the loss curve. node benchmarks/gpu/protocol.mjs --help
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { readJsonLines, runPaths } from "@semiseg/training";
 import { median, provenance, writeResult } from "../lib.mjs";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -40,11 +41,7 @@ const child = spawn(process.execPath, [command, ...args, ...settings], { stdio: 
 const timer = setTimeout(() => child.kill("SIGINT"), 60_000 * Number(values.minutes));
 const status = await new Promise((resolve) => child.on("exit", resolve));
 clearTimeout(timer);
-const rows = [];
-try {
-  rows.push(...readFileSync(join(run, "metrics.jsonl"), "utf8").trim().split("\n").map(JSON.parse));
-} catch {}
-const steps = rows.filter(({ kind }) => kind === "step");
+const steps = readJsonLines(runPaths(run).metrics).filter(({ kind }) => kind === "step");
 rmSync(run, { recursive: true, force: true });
 if (steps.length === 0) throw new Error(`no step was made; the run ended with status ${status}`);
 const settled = steps.slice(steps.length > 20 ? 10 : 0);

@@ -17,7 +17,8 @@ export interface FlatProgram {
   readonly body: string;
 }
 
-const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+/** Number of elements. */
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
 /**
  * Runs a program whose tensors are read and written through flat views, so that any rank works, rank 5 (a struct without

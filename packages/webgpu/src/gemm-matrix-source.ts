@@ -1,7 +1,5 @@
-import { type GemmInner, UNSCALE } from "./gemm-inner.js";
+import { type GemmInner, range, UNSCALE } from "./gemm-inner.js";
 import { type GemmTile, type MatrixShape, unitGrid } from "./gemm-tile.js";
-
-const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 /** Multiplication by subgroups: each keeps a rectangle of blocks of the results as subgroup matrices. */
 export function gemmMatrixSource(tile: GemmTile, matrix: MatrixShape): GemmInner {

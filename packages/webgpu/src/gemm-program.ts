@@ -1,12 +1,11 @@
 import { type WebGPUBackend, webgpu_util } from "@tensorflow/tfjs-backend-webgpu";
 import type { TensorInfo } from "@tensorflow/tfjs-core";
+import { sizeOf } from "./flat-program.js";
 import { type GemmSettings, gemmSettings } from "./gemm-settings.js";
 import { type GemmParts, gemmSource, packedOperands } from "./gemm-source.js";
 import { candidateTiles, type GemmSize, type GemmTile, partOf, sizeClass, tileName } from "./gemm-tile.js";
 import { largestExponent } from "./largest-exponent.js";
 import { packHalf } from "./pack-half.js";
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
 /** FNV-1a: tiles that were timed with other programs are not those of this one. */
 function digest(text: string): string {

@@ -1,7 +1,5 @@
-import { type GemmInner, UNSCALE } from "./gemm-inner.js";
+import { type GemmInner, range, UNSCALE } from "./gemm-inner.js";
 import { type GemmTile, threadGrid } from "./gemm-tile.js";
-
-const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 /** Multiplication by threads: each keeps a rectangle of the results in registers. */
 export function gemmThreadSource(tile: GemmTile, scaled: boolean): GemmInner {

@@ -1,6 +1,6 @@
 import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
 import type { TensorInfo } from "@tensorflow/tfjs-core";
-import { runFlat } from "./flat-program.js";
+import { runFlat, sizeOf } from "./flat-program.js";
 
 /** Numbers that a thread looks at: every pass leaves so many times fewer. */
 const EACH = 256;
@@ -10,7 +10,7 @@ const EACH = 256;
  * in [1, 2), 0 when all are 0.
  */
 export function largestExponent(backend: WebGPUBackend, x: TensorInfo): TensorInfo {
-  let count = x.shape.reduce((a, b) => a * b, 1);
+  let count = sizeOf(x.shape);
   let known: TensorInfo | null = null;
   do {
     const size = Math.ceil(count / EACH);

@@ -1,6 +1,6 @@
 import type { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
 import type { TensorInfo } from "@tensorflow/tfjs-core";
-import { runFlat } from "./flat-program.js";
+import { runFlat, sizeOf } from "./flat-program.js";
 
 /**
  * WGSL of the power of two, as its exponent, that brings numbers with a largest exponent (`largestExponent`) to 2^14: far
@@ -10,7 +10,7 @@ export const shiftOf = (exponent: string): string => `clamp(141 - i32(${exponent
 
 /** A float32 tensor as float16 times the power of {@link shiftOf}, two numbers in a word: int32 `[size / 2]`, rounded up. */
 export function packHalf(backend: WebGPUBackend, x: TensorInfo, exponent: TensorInfo): TensorInfo {
-  const count = x.shape.reduce((a, b) => a * b, 1);
+  const count = sizeOf(x.shape);
   return runFlat(backend, {
     key: "pack_half",
     inputs: { x, exponent },

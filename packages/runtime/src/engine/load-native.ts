@@ -68,9 +68,9 @@ function requireTfjsNode(layout: NativeLayout, files: readonly string[]): unknow
   };
   const modules = (Module as unknown as { _cache: Record<string, unknown> })._cache;
   const protocol = join(folder, "dist", "proto", "api_pb.js");
-  const stub = new Module(protocol);
-  stub.loaded = true;
-  modules[protocol] = stub;
+  const empty = new Module(protocol);
+  empty.loaded = true;
+  modules[protocol] = empty;
   try {
     return files.map((file) => own(join(folder, file)));
   } finally {

@@ -1,7 +1,7 @@
 import type { TensorInfo } from "@tensorflow/tfjs-core";
-import { type Arguments, type Attrs, float, replace } from "../native/operator.js";
+import { type Arguments, type Attrs, float, type Handle, replace, type TypedAttrs } from "../native/operator.js";
 import { largestMagnitude, largestSum, powerBelow } from "./largest-magnitude.js";
-import { type ChainAttributes, type ChainBackend, type Handle, OperatorChain, TYPE } from "./operator-chain.js";
+import { type ChainBackend, OperatorChain, TYPE } from "./operator-chain.js";
 
 /** 16-bit types of convolutions' operands. */
 export type HalfPrecision = "float16" | "bfloat16";
@@ -24,11 +24,11 @@ const KERNELS = [
 ] as const;
 
 /** Attributes of a convolution, or null where the stock kernel has to do. */
-function attributesOf(
+function convolutionAttributes(
   { dims, format }: (typeof KERNELS)[number],
   tensors: readonly TensorInfo[],
   attrs: Attrs,
-): ChainAttributes | null {
+): TypedAttrs | null {
   const { strides, pad, dilations } = attrs as Record<
     "strides" | "dilations",
     number | readonly number[] | undefined
@@ -115,7 +115,7 @@ function replaceConvolutions(kernels: (typeof KERNELS)[number]): void {
   const { dims, forward, inputGradient, filterGradient } = kernels;
   replace(forward, ({ inputs, attrs, backend }) => {
     const { x, filter } = inputs as Record<"x" | "filter", TensorInfo>;
-    const attributes = precision && attributesOf(kernels, [x, filter], attrs);
+    const attributes = precision && convolutionAttributes(kernels, [x, filter], attrs);
     if (!attributes) return null;
     return inHalf(
       backend,
@@ -126,7 +126,7 @@ function replaceConvolutions(kernels: (typeof KERNELS)[number]): void {
   });
   replace(inputGradient, ({ inputs, attrs, backend }) => {
     const { dy, filter } = inputs as Record<"dy" | "filter", TensorInfo>;
-    const attributes = precision && attributesOf(kernels, [dy, filter], attrs);
+    const attributes = precision && convolutionAttributes(kernels, [dy, filter], attrs);
     if (!attributes) return null;
     const shape = attrs["inputShape"] as number[];
     return inHalf(
@@ -138,7 +138,7 @@ function replaceConvolutions(kernels: (typeof KERNELS)[number]): void {
   });
   replace(filterGradient, ({ inputs, attrs, backend }) => {
     const { x, dy } = inputs as Record<"x" | "dy", TensorInfo>;
-    const attributes = precision && attributesOf(kernels, [x, dy], attrs);
+    const attributes = precision && convolutionAttributes(kernels, [x, dy], attrs);
     if (!attributes) return null;
     const shape = attrs["filterShape"] as number[];
     return inHalf(backend, [x, dy], scaleBoth, (chain, values, gradients) =>

@@ -1,4 +1,5 @@
-import { type Handle, type OperatorChain, TYPE } from "./operator-chain.js";
+import type { Handle } from "../native/operator.js";
+import { type OperatorChain, TYPE } from "./operator-chain.js";
 
 /** The bits of a float32's exponent. */
 const EXPONENT = 0x7f800000;

@@ -1,35 +1,15 @@
 import type { TensorInfo } from "@tensorflow/tfjs-core";
-import type { Attribute } from "../native/operator.js";
-
-/** A tensor as the binding knows it. */
-export interface Handle {
-  readonly id: number;
-  readonly shape: number[];
-  readonly dtype: number;
-}
-
-type AttributeKind = "TF_ATTR_INT" | "TF_ATTR_STRING" | "TF_ATTR_TYPE";
+import { attributesOf, type Handle, type TensorBinding, type TypedAttrs } from "../native/operator.js";
 
 /** tfjs-node's backend, down to its binding. */
 export interface ChainBackend {
-  readonly binding: Record<AttributeKind, number> & {
-    createTensor(shape: readonly number[], dtype: number, values: Float32Array | Int32Array): number;
-    deleteTensor(id: number): void;
-    executeOp(name: string, attributes: Attribute[], inputs: number[], outputs: number): Handle[];
-  };
+  readonly binding: TensorBinding;
   getInputTensorIds(tensors: readonly TensorInfo[]): number[];
   createOutputTensor(handle: Handle): TensorInfo;
 }
 
 /** Types by TensorFlow's numbers for them; tfjs's binding names only the first two. */
 export const TYPE = { float32: 1, int32: 3, bfloat16: 14, float16: 19 } as const;
-
-/** Attributes of an operator, by what they are. */
-export interface ChainAttributes {
-  readonly ints?: Record<string, readonly number[]>;
-  readonly strings?: Record<string, string>;
-  readonly types?: Record<string, number>;
-}
 
 /** Constants by their backend and name: each would be one more copy to the device in every call. */
 const constants = new WeakMap<ChainBackend, Map<string, Handle>>();
@@ -52,13 +32,10 @@ export class OperatorChain {
   }
 
   /** Runs an operator with one result. */
-  run(name: string, inputs: readonly Handle[], { ints = {}, strings = {}, types = {} }: ChainAttributes = {}): Handle {
+  run(name: string, inputs: readonly Handle[], attrs: TypedAttrs = {}): Handle {
     const { binding } = this.#backend;
-    const as = (kind: AttributeKind, values: Record<string, unknown>): Attribute[] =>
-      Object.entries(values).map(([key, value]) => ({ name: key, type: binding[kind], value }));
-    const attributes = [...as("TF_ATTR_INT", ints), ...as("TF_ATTR_STRING", strings), ...as("TF_ATTR_TYPE", types)];
     const ids = inputs.map(({ id }) => id);
-    const [result] = binding.executeOp(name, attributes, ids, 1);
+    const [result] = binding.executeOp(name, attributesOf(binding, attrs), ids, 1);
     this.#own.add(result!.id);
     return result!;
   }

@@ -1,4 +1,4 @@
-import { type Attribute, type AttributeTypes, attributesOf, type TypedAttrs } from "../native/operator.js";
+import { attributesOf, type TensorBinding, type TypedAttrs } from "../native/operator.js";
 
 /** An operator of ours with given numbers. */
 export interface OperatorCall {
@@ -17,13 +17,10 @@ export interface CheckedCall extends OperatorCall {
 export type RunOperator = (call: OperatorCall) => ArrayLike<number>[];
 
 /** What the binding offers for that, below tfjs: no backend has to be the current one. */
-export interface OperatorBinding extends AttributeTypes {
+export interface OperatorBinding extends TensorBinding {
   readonly TF_FLOAT: number;
   readonly TF_INT32: number;
-  createTensor(shape: number[], dtype: number, values: Float32Array | Int32Array): number;
-  executeOp(op: string, attributes: Attribute[], inputs: number[], outputs: number): { readonly id: number }[];
   tensorDataSync(id: number): ArrayLike<number>;
-  deleteTensor(id: number): void;
 }
 
 /** Runs operators on the binding's device. */

@@ -1,5 +1,5 @@
 import { type TensorInfo, util } from "@tensorflow/tfjs-core";
-import { float, replace, run, sizeOf, WORTH } from "./operator.js";
+import { float, replace, run, sizeOf } from "./operator.js";
 
 /**
  * How `small` meets `full` when broadcast to it: `full` as [outer, mid, inner], `small` as [outer, 1, inner]. Null for
@@ -29,6 +29,9 @@ export function broadcastPattern(
   }
   return { mid, inner };
 }
+
+/** Smaller tensors stay with TensorFlow's own kernels, which take as long for them. */
+const WORTH = 4096;
 
 /** Sums over middle axes are ours for at most so many sets of them. */
 const MOST_OUTER = 16;

@@ -4,7 +4,21 @@ import { type KernelFunc, type NamedTensorInfoMap, registerKernel, type TensorIn
 /** An attribute as the binding takes it. */
 export type Attribute = { readonly name: string; readonly type: number; readonly value: unknown };
 /** The binding's codes of attribute types. */
-export type AttributeTypes = Readonly<Record<"TF_ATTR_INT" | "TF_ATTR_FLOAT" | "TF_ATTR_BOOL", number>>;
+export type AttributeTypes = Readonly<
+  Record<"TF_ATTR_INT" | "TF_ATTR_FLOAT" | "TF_ATTR_BOOL" | "TF_ATTR_STRING" | "TF_ATTR_TYPE", number>
+>;
+/** A tensor as the binding knows it. */
+export interface Handle {
+  readonly id: number;
+  readonly shape: number[];
+  readonly dtype: number;
+}
+/** The part of the binding below tfjs: tensors by id. */
+export interface TensorBinding extends AttributeTypes {
+  createTensor(shape: number[], dtype: number, values: Float32Array | Int32Array): number;
+  executeOp(op: string, attributes: Attribute[], inputs: number[], outputs: number): Handle[];
+  deleteTensor(id: number): void;
+}
 /** What we use of tfjs-node's backend. */
 export type NativeBackend = {
   readonly binding: AttributeTypes;
@@ -19,18 +33,27 @@ export type Arguments = { readonly inputs: NamedTensorInfoMap; readonly attrs: A
 export const BACKEND = "tensorflow";
 
 /** Attributes by type: numbers without a fraction must say whether they are int or float attributes. */
-export type TypedAttrs = { readonly ints?: Attrs; readonly floats?: Attrs; readonly bools?: Attrs };
+export type TypedAttrs = {
+  readonly ints?: Attrs;
+  readonly floats?: Attrs;
+  readonly bools?: Attrs;
+  readonly strings?: Attrs;
+  /** Numbers of tensor types. */
+  readonly types?: Attrs;
+};
 
 /** Attributes in the binding's form. */
 export function attributesOf(
-  { TF_ATTR_INT, TF_ATTR_FLOAT, TF_ATTR_BOOL }: AttributeTypes,
-  { ints, floats, bools }: TypedAttrs,
+  { TF_ATTR_INT, TF_ATTR_FLOAT, TF_ATTR_BOOL, TF_ATTR_STRING, TF_ATTR_TYPE }: AttributeTypes,
+  { ints, floats, bools, strings, types }: TypedAttrs,
 ): Attribute[] {
   // Loops: this runs thousands of times in a step.
   const attributes: Attribute[] = [];
   for (const name in ints) attributes.push({ name, type: TF_ATTR_INT, value: ints[name] });
   for (const name in floats) attributes.push({ name, type: TF_ATTR_FLOAT, value: floats[name] });
   for (const name in bools) attributes.push({ name, type: TF_ATTR_BOOL, value: bools[name] });
+  for (const name in strings) attributes.push({ name, type: TF_ATTR_STRING, value: strings[name] });
+  for (const name in types) attributes.push({ name, type: TF_ATTR_TYPE, value: types[name] });
   return attributes;
 }
 
@@ -59,6 +82,3 @@ export const float = (...tensors: TensorInfo[]): boolean => tensors.every(({ dty
 
 /** Number of elements. */
 export const sizeOf = (x: TensorInfo): number => util.sizeFromShape(x.shape);
-
-/** Smaller tensors stay with TensorFlow's own kernels, which take as long for them. */
-export const WORTH = 4096;
